@@ -1,1 +1,3 @@
-export {}
+export { Cluster, type Progress } from './cluster.ts'
+export { parseOptions, PlainError, type StartOptions } from './options.ts'
+export type { Endpoints } from './data-directory.ts'

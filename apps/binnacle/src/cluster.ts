@@ -1,0 +1,185 @@
+import path from 'node:path'
+import { type RunningPostgres, startPostgres } from '@binnacle/store/postgres'
+import { ensureCertificates } from './certificates.ts'
+import {
+  DataDirectory,
+  type Endpoints,
+  claimDataDirectory,
+  releaseDataDirectory,
+  writePrivateFile,
+} from './data-directory.ts'
+import { isFree } from './free-port.ts'
+import { writeKubeconfig } from './kubeconfig.ts'
+import { PlainError, type StartOptions } from './options.ts'
+import { type ProcessSpec, type ReadyLine, SupervisedProcess } from './supervised-process.ts'
+
+const host = '127.0.0.1'
+const serviceCidr = '10.96.0.0/16'
+const dashboardPortDefault = 3000
+
+/** Tells the person at the terminal how far the start is. */
+export interface Progress {
+  /** Runs a step under a title and says how long it took. */
+  step<T>(title: string, run: () => Promise<T>): Promise<T>
+  note(text: string): void
+}
+
+/** Everything that runs on this machine for one data directory, in the order in which it starts; it stops in the reverse. */
+export class Cluster {
+  readonly #options: StartOptions
+  readonly #directory: DataDirectory
+  readonly #progress: Progress
+  readonly #stops: (() => Promise<void>)[] = []
+  #claimed = false
+
+  constructor(options: StartOptions, progress: Progress) {
+    this.#options = options
+    this.#directory = new DataDirectory(options.dataDir)
+    this.#progress = progress
+  }
+
+  /**
+   * Starts everything and waits until it is healthy.
+   * @throws PlainError when a part cannot start; call {@link stop} then too.
+   */
+  async start(): Promise<Endpoints> {
+    const { step } = this.#progress
+    await this.#checkPorts()
+    claimDataDirectory(this.#directory)
+    this.#claimed = true
+    await step('Keys and certificates', () => ensureCertificates(this.#directory))
+    const databaseUrl = this.#options.databaseUrl ?? (await step('Postgres', () => this.#startPostgres()))
+    const api = await step('API server', () => this.#startProcess(this.#apiSpec(databaseUrl)))
+    const server = `https://${host}:${api.port}`
+    writeKubeconfig(this.#directory, server)
+    await step('Workers', () => this.#startProcess(this.#workersSpec(databaseUrl)))
+    if (this.#options.simulatedNodes > 0) {
+      await step(`${this.#options.simulatedNodes} simulated nodes`, () => this.#startProcess(this.#nodesSpec(server)))
+    }
+    const dashboard = this.#options.dashboard ? await step('Dashboard', () => this.#startDashboard(server)) : null
+    const endpoints = {
+      api: server,
+      graphql: `${server}/graphql`,
+      graphqlWs: `wss://${host}:${api.port}/graphql`,
+      dashboard,
+    }
+    writePrivateFile(this.#directory.endpoints, `${JSON.stringify(endpoints, null, 2)}\n`)
+    return endpoints
+  }
+
+  /** Stops what was started, last first. Never throws: what could not be stopped is reported. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) {
+      await stop().catch((error: Error) => this.#progress.note(`While stopping: ${error.message}`))
+    }
+    if (this.#claimed) releaseDataDirectory(this.#directory)
+    this.#claimed = false
+  }
+
+  async #checkPorts(): Promise<void> {
+    const { port, dashboard, dashboardPort } = this.#options
+    if (port !== 0 && !(await isFree(port))) {
+      throw new PlainError(`Port ${port} is taken or not allowed: choose another with --port N (0: any free one).`)
+    }
+    if (dashboard && dashboardPort !== undefined && dashboardPort !== 0 && !(await isFree(dashboardPort))) {
+      throw new PlainError(`Port ${dashboardPort} is taken or not allowed: choose another with --dashboard-port N.`)
+    }
+  }
+
+  async #startPostgres(): Promise<string> {
+    const postgres: RunningPostgres = await startPostgres({ dataDir: this.#directory.postgres }).catch(
+      (error: Error) => {
+        throw new PlainError(`The embedded Postgres could not start: ${error.message}`)
+      },
+    )
+    this.#stops.push(() => postgres.stop())
+    return postgres.url
+  }
+
+  async #startProcess(spec: ProcessSpec): Promise<ReadyLine> {
+    const supervised = new SupervisedProcess(spec)
+    this.#stops.push(() => supervised.stop())
+    return await supervised.start()
+  }
+
+  async #startDashboard(server: string): Promise<string> {
+    const wanted =
+      this.#options.dashboardPort ??
+      ((await isFree(dashboardPortDefault)) && this.#options.port !== 0 ? dashboardPortDefault : 0)
+    const ready = await this.#startProcess({
+      ...this.#process('dashboard', 'apps/dashboard/server.ts'),
+      args: (previous) => [
+        ...['--port', String(previous?.port ?? wanted), '--api-url', server, '--ca', this.#directory.caCertificate],
+        ...(this.#options.dev ? ['--dev'] : []),
+      ],
+    })
+    return `http://${host}:${ready.port}`
+  }
+
+  #process(name: string, entry: string): Pick<ProcessSpec, 'name' | 'entry' | 'logFile' | 'onEvent'> {
+    return {
+      name,
+      entry,
+      logFile: path.join(this.#directory.logs, `${name}.log`),
+      onEvent: (text) => this.#progress.note(text),
+    }
+  }
+
+  #apiSpec(databaseUrl: string): ProcessSpec {
+    const pki = (name: string): string => this.#directory.pki(name)
+    return {
+      ...this.#process('api', 'apps/api/src/main.ts'),
+      args: (previous) => [
+        ...['--database-url', databaseUrl, '--host', host, '--port', String(previous?.port ?? this.#options.port)],
+        ...[
+          '--tls-cert',
+          pki('apiserver.crt'),
+          '--tls-key',
+          pki('apiserver.key'),
+          '--client-ca',
+          this.#directory.caCertificate,
+        ],
+        ...[
+          '--service-account-key',
+          pki('service-account.key'),
+          '--token-file',
+          pki('tokens.csv'),
+          '--service-cidr',
+          serviceCidr,
+        ],
+      ],
+    }
+  }
+
+  #workersSpec(databaseUrl: string): ProcessSpec {
+    return {
+      ...this.#process('workers', 'apps/workers/src/main.ts'),
+      args: () => [
+        ...['--database-url', databaseUrl, '--root-ca', this.#directory.caCertificate],
+        ...['--service-account-key', this.#directory.pki('service-account.key')],
+      ],
+    }
+  }
+
+  #nodesSpec(server: string): ProcessSpec {
+    return {
+      ...this.#process('nodes', 'apps/node/src/main.ts'),
+      args: () => [
+        ...[
+          '--server',
+          server,
+          '--ca',
+          this.#directory.caCertificate,
+          '--simulated',
+          String(this.#options.simulatedNodes),
+        ],
+        ...[
+          '--client-cert',
+          this.#directory.pki('simulated-nodes.crt'),
+          '--client-key',
+          this.#directory.pki('simulated-nodes.key'),
+        ],
+      ],
+    }
+  }
+}

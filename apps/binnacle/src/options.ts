@@ -1,0 +1,90 @@
+import { parseArgs } from 'node:util'
+import path from 'node:path'
+
+/** What `npm start -- …` may be told. */
+export interface StartOptions {
+  /** Absolute path of the folder that keeps everything: database, keys, kubeconfig, logs. */
+  readonly dataDir: string
+  /** The API server's port; 0: any free one. */
+  readonly port: number
+  /** The dashboard's port; undefined: the usual one, or any free one when that is taken. */
+  readonly dashboardPort: number | undefined
+  /** An external Postgres instead of the embedded one. */
+  readonly databaseUrl: string | undefined
+  readonly simulatedNodes: number
+  readonly dashboard: boolean
+  /** Return once healthy, leaving everything running. */
+  readonly detach: boolean
+  /** Run the dashboard from its sources, rebuilt as they change. */
+  readonly dev: boolean
+  /** Set by a detaching start for the process that stays. */
+  readonly background: boolean
+}
+
+/** A mistake of the person at the terminal, or of the machine, that one sentence explains. Printed without a stack. */
+export class PlainError extends Error {}
+
+/** What `--help` prints. */
+export const usage = `Usage: npm start [-- options]     starts Binnacle on this machine
+       npm stop [-- --data-dir DIR]     ends a detached one
+
+  --data-dir DIR          where everything is kept (default .binnacle)
+  --port N                the API server's TLS port (default 6443; 0: any free one)
+  --dashboard-port N      the dashboard's port (default 3000, or any free one when that is taken)
+  --database-url URL      an external Postgres 15 or later instead of the embedded one
+  --simulated-nodes N     how many simulated nodes to run (default 10)
+  --no-dashboard          without the dashboard
+  --detach                return once healthy; \`npm stop\` ends it
+`
+
+function wholeNumber(flag: string, text: string | undefined, max: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value > max)
+    throw new PlainError(`--${flag} takes a whole number from 0 to ${max}, not '${text}'.`)
+  return value
+}
+
+/**
+ * Reads the arguments after the command word.
+ * @throws PlainError for unknown options and malformed values.
+ */
+export function parseOptions(args: readonly string[], workingDirectory: string): StartOptions {
+  const values = parseFlags(args)
+  const databaseUrl = values['database-url']
+  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    throw new PlainError(`--database-url takes a URL that begins with postgres://, not '${databaseUrl}'.`)
+  }
+  return {
+    dataDir: path.resolve(workingDirectory, values['data-dir'] ?? '.binnacle'),
+    port: wholeNumber('port', values.port, 65_535) ?? 6443,
+    dashboardPort: wholeNumber('dashboard-port', values['dashboard-port'], 65_535),
+    databaseUrl,
+    simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
+    dashboard: values['no-dashboard'] !== true,
+    detach: values.detach === true,
+    dev: values.dev === true,
+    background: values.background === true,
+  }
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        'data-dir': { type: 'string' },
+        port: { type: 'string' },
+        'dashboard-port': { type: 'string' },
+        'database-url': { type: 'string' },
+        'simulated-nodes': { type: 'string' },
+        'no-dashboard': { type: 'boolean' },
+        detach: { type: 'boolean' },
+        dev: { type: 'boolean' },
+        background: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    throw new PlainError(`${(error as Error).message.split('. ')[0]}. See 'npm start -- --help'.`)
+  }
+}
