@@ -109,7 +109,7 @@ export class Cluster {
     const ready = await this.#startProcess({
       ...this.#process('dashboard', 'apps/dashboard/server.ts'),
       args: (previous) => [
-        ...['--port', String(previous?.port ?? wanted), '--api-url', server, '--ca', this.#directory.caCertificate],
+        ...flags({ port: previous?.port ?? wanted, 'api-url': server, ca: this.#directory.caCertificate }),
         ...(this.#options.dev ? ['--dev'] : []),
       ],
     })
@@ -129,57 +129,48 @@ export class Cluster {
     const pki = (name: string): string => this.#directory.pki(name)
     return {
       ...this.#process('api', 'apps/api/src/main.ts'),
-      args: (previous) => [
-        ...['--database-url', databaseUrl, '--host', host, '--port', String(previous?.port ?? this.#options.port)],
-        ...[
-          '--tls-cert',
-          pki('apiserver.crt'),
-          '--tls-key',
-          pki('apiserver.key'),
-          '--client-ca',
-          this.#directory.caCertificate,
-        ],
-        ...[
-          '--service-account-key',
-          pki('service-account.key'),
-          '--token-file',
-          pki('tokens.csv'),
-          '--service-cidr',
-          serviceCidr,
-        ],
-      ],
+      args: (previous) =>
+        flags({
+          'database-url': databaseUrl,
+          host,
+          port: previous?.port ?? this.#options.port,
+          'tls-cert': pki('apiserver.crt'),
+          'tls-key': pki('apiserver.key'),
+          'client-ca': this.#directory.caCertificate,
+          'service-account-key': pki('service-account.key'),
+          'token-file': pki('tokens.csv'),
+          'service-cidr': serviceCidr,
+        }),
     }
   }
 
   #workersSpec(databaseUrl: string): ProcessSpec {
     return {
       ...this.#process('workers', 'apps/workers/src/main.ts'),
-      args: () => [
-        ...['--database-url', databaseUrl, '--root-ca', this.#directory.caCertificate],
-        ...['--service-account-key', this.#directory.pki('service-account.key')],
-      ],
+      args: () =>
+        flags({
+          'database-url': databaseUrl,
+          'root-ca': this.#directory.caCertificate,
+          'service-account-key': this.#directory.pki('service-account.key'),
+        }),
     }
   }
 
   #nodesSpec(server: string): ProcessSpec {
     return {
       ...this.#process('nodes', 'apps/node/src/main.ts'),
-      args: () => [
-        ...[
-          '--server',
+      args: () =>
+        flags({
           server,
-          '--ca',
-          this.#directory.caCertificate,
-          '--simulated',
-          String(this.#options.simulatedNodes),
-        ],
-        ...[
-          '--client-cert',
-          this.#directory.pki('simulated-nodes.crt'),
-          '--client-key',
-          this.#directory.pki('simulated-nodes.key'),
-        ],
-      ],
+          ca: this.#directory.caCertificate,
+          simulated: this.#options.simulatedNodes,
+          'client-cert': this.#directory.pki('simulated-nodes.crt'),
+          'client-key': this.#directory.pki('simulated-nodes.key'),
+        }),
     }
   }
+}
+
+function flags(values: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)])
 }

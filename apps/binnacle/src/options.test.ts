@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { PlainError, parseOptions } from './options.ts'
+
+describe('parseOptions', () => {
+  it('has the documented defaults', () => {
+    expect(parseOptions([], '/srv/app')).toMatchObject({
+      dataDir: '/srv/app/.binnacle',
+      port: 6443,
+      databaseUrl: undefined,
+      simulatedNodes: 10,
+      dashboard: true,
+      detach: false,
+    })
+  })
+
+  it('takes every option', () => {
+    const args = [
+      '--data-dir',
+      'd',
+      '--port',
+      '0',
+      '--database-url',
+      'postgres://h/db',
+      '--simulated-nodes',
+      '3',
+      '--no-dashboard',
+      '--detach',
+    ]
+    expect(parseOptions(args, '/srv')).toMatchObject({
+      dataDir: '/srv/d',
+      port: 0,
+      databaseUrl: 'postgres://h/db',
+      simulatedNodes: 3,
+      dashboard: false,
+      detach: true,
+    })
+  })
+
+  it.each([
+    [['--port', 'x'], "--port takes a whole number from 0 to 65535, not 'x'."],
+    [['--port', '70000'], "--port takes a whole number from 0 to 65535, not '70000'."],
+    [['--database-url', 'mysql://x'], "--database-url takes a URL that begins with postgres://, not 'mysql://x'."],
+    [['--colour'], "Unknown option '--colour'. See 'npm start -- --help'."],
+  ])('refuses %j with one sentence', (args, message) => {
+    expect(() => parseOptions(args, '/')).toThrow(new PlainError(message))
+  })
+})
