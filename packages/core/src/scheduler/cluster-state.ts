@@ -1,0 +1,82 @@
+import { HostPortUse } from './host-ports.ts'
+import { NodeTable } from './node-table.ts'
+import { PodShapes, type PodShape } from './pod-shape.ts'
+import type { SchedulablePod } from './scheduled-objects.ts'
+import { SpreadCounts } from './spread-counts.ts'
+
+/** A pod counted on a node: bound, or assumed to be while its binding is being written. */
+export interface PlacedPod {
+  readonly uid: string
+  readonly shape: PodShape
+  readonly slot: number
+  readonly nodeName: string
+  readonly isTerminating: boolean
+  readonly isAssumed: boolean
+}
+
+/**
+ * What decisions read: the nodes, and what the pods placed on them take. Changed only by events and by the scheduler's own
+ * assumptions, in place, between two decisions; so a decision sees one consistent state without a copy.
+ */
+export class ClusterState {
+  readonly table = new NodeTable()
+  readonly shapes = new PodShapes(this.table)
+  readonly spread = new SpreadCounts(this.table)
+  readonly hostPorts = new HostPortUse()
+  readonly #placed = new Map<string, PlacedPod>()
+
+  /** Pods placed, assumed ones included. */
+  get placedCount(): number {
+    return this.#placed.size
+  }
+
+  /** The pod as it is counted. */
+  placedPod(uid: string): PlacedPod | undefined {
+    return this.#placed.get(uid)
+  }
+
+  /**
+   * Counts a pod on a node, or corrects how it is counted. Replaces an assumption about the same pod. Returns the pod as it was
+   * counted before.
+   */
+  place(pod: SchedulablePod, nodeName: string, options: { assumed: boolean }): PlacedPod | undefined {
+    const uid = pod.metadata.uid ?? ''
+    const shape = this.shapes.shapeOf(pod)
+    const isTerminating = pod.metadata.deletionTimestamp !== undefined
+    const before = this.#placed.get(uid)
+    const isSame = before?.shape === shape && before.nodeName === nodeName && before.isTerminating === isTerminating
+    if (isSame && before.isAssumed === options.assumed) return before
+    const slot = isSame ? before.slot : this.table.reserve(nodeName)
+    const placed: PlacedPod = { uid, shape, slot, nodeName, isTerminating, isAssumed: options.assumed }
+    // Counted in before the old is counted out, so that a slot in use is never given back in between.
+    if (!isSame) this.#count(placed, 1)
+    if (!isSame && before !== undefined) this.#count(before, -1)
+    this.#placed.set(uid, placed)
+    return before
+  }
+
+  /** Takes a pod off its node. Returns it as it was counted; undefined when it was not. */
+  unplace(uid: string): PlacedPod | undefined {
+    const placed = this.#placed.get(uid)
+    if (placed === undefined) return undefined
+    this.#placed.delete(uid)
+    this.#count(placed, -1)
+    return placed
+  }
+
+  #count(pod: PlacedPod, by: 1 | -1): void {
+    const { table } = this
+    const { slot, shape } = pod
+    table.podCount[slot] = (table.podCount[slot] as number) + by
+    table.nonZeroCpu[slot] = (table.nonZeroCpu[slot] as number) + by * shape.nonZeroCpu
+    table.nonZeroMemory[slot] = (table.nonZeroMemory[slot] as number) + by * shape.nonZeroMemory
+    for (let i = 0; i < shape.requestColumns.length; i++) {
+      const column = table.requested[shape.requestColumns[i] as number] as Float64Array
+      column[slot] = (column[slot] as number) + by * (shape.requestAmounts[i] as number)
+    }
+    if (by === 1) this.hostPorts.take(slot, shape.hostPorts)
+    else this.hostPorts.release(slot, shape.hostPorts)
+    if (!pod.isTerminating) this.spread.count(shape.namespace, shape.labels, slot, by)
+    if (by === -1) table.releaseIfUnused(slot)
+  }
+}

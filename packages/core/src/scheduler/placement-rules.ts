@@ -1,0 +1,174 @@
+import { matchesRequirement } from './label-matching.ts'
+import { grown, type NodeTable } from './node-table.ts'
+import type {
+  NodeAffinity,
+  NodeSelectorTerm,
+  SchedulableNode,
+  SchedulablePod,
+  Taint,
+  Toleration,
+} from './scheduled-objects.ts'
+
+/** Which of the rules that are fixed between node updates a node breaks, as bits of {@link PlacementRules.verdicts}. */
+export const breaks = { schedulable: 1, taints: 2, affinity: 4 } as const
+
+/**
+ * Where a pod may and would rather go as far as that depends on the pod's spec and the node object alone: tolerations, node
+ * selector, node affinity. Pods from one template share one instance, which remembers a verdict per node until the node changes.
+ */
+export class PlacementRules {
+  readonly nodeSelector: Readonly<Record<string, string>> | undefined
+  readonly affinity: NodeAffinity | undefined
+  readonly tolerations: readonly Toleration[]
+  /** Nodes that required affinity names by metadata.name; undefined when other nodes can match too. */
+  readonly nodeNames: ReadonlySet<string> | undefined
+  /** {@link breaks} bits by slot, valid after {@link refresh}. */
+  verdicts = new Uint8Array(0)
+  /** Sum of the weights of the preferred terms that match, by slot. */
+  affinityWeights = new Int32Array(0)
+  /** Number of PreferNoSchedule taints that are not tolerated, by slot. */
+  avoidedTaints = new Int32Array(0)
+  #epochs = new Uint32Array(0)
+
+  constructor(pod: SchedulablePod) {
+    this.nodeSelector = pod.spec.nodeSelector
+    this.affinity = pod.spec.affinity?.nodeAffinity
+    this.tolerations = pod.spec.tolerations ?? []
+    this.nodeNames = namedNodes(this.affinity)
+  }
+
+  /** True when the pod prefers some nodes by affinity. */
+  get hasPreferences(): boolean {
+    return (this.affinity?.preferredDuringSchedulingIgnoredDuringExecution?.length ?? 0) > 0
+  }
+
+  /** Makes the verdicts of the given slots current. */
+  refresh(table: NodeTable, slots: Int32Array, count: number): void {
+    if (this.#epochs.length < table.slotsEnd) this.#grow(table.capacity)
+    const epochs = this.#epochs
+    const current = table.fixedEpoch
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i] as number
+      if (epochs[slot] !== current[slot])
+        this.#judge(slot, table.nodes[slot] as SchedulableNode, current[slot] as number)
+    }
+  }
+
+  #judge(slot: number, node: SchedulableNode, epoch: number): void {
+    let verdict = 0
+    if (!toleratesUnschedulable(this.tolerations, node)) verdict |= breaks.schedulable
+    if (untoleratedTaint(this.tolerations, node.spec?.taints) !== undefined) verdict |= breaks.taints
+    if (!matchesRequiredAffinity(this, node)) verdict |= breaks.affinity
+    this.verdicts[slot] = verdict
+    this.affinityWeights[slot] = preferredWeight(this.affinity, node)
+    this.avoidedTaints[slot] = countAvoidedTaints(this.tolerations, node.spec?.taints)
+    this.#epochs[slot] = epoch
+  }
+
+  #grow(capacity: number): void {
+    this.verdicts = grown(this.verdicts, new Uint8Array(capacity))
+    this.affinityWeights = grown(this.affinityWeights, new Int32Array(capacity))
+    this.avoidedTaints = grown(this.avoidedTaints, new Int32Array(capacity))
+    // A node's epoch is never 0, so a new slot is always judged.
+    this.#epochs = grown(this.#epochs, new Uint32Array(capacity))
+  }
+}
+
+/** What a pod that tolerates being put on an unschedulable node tolerates. */
+const unschedulableTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
+
+/** False when the node is cordoned and the pod does not tolerate that. */
+export function toleratesUnschedulable(tolerations: readonly Toleration[], node: SchedulableNode): boolean {
+  return node.spec?.unschedulable !== true || tolerations.some((t) => tolerates(t, unschedulableTaint))
+}
+
+/** The first NoSchedule or NoExecute taint that nothing tolerates. */
+export function untoleratedTaint(tolerations: readonly Toleration[], taints: readonly Taint[] = []): Taint | undefined {
+  return taints.find(
+    (taint) =>
+      (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerations.some((t) => tolerates(t, taint)),
+  )
+}
+
+/** How many PreferNoSchedule taints are not tolerated. */
+export function countAvoidedTaints(tolerations: readonly Toleration[], taints: readonly Taint[] = []): number {
+  return taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !tolerations.some((t) => tolerates(t, taint)))
+    .length
+}
+
+/** `v1.Toleration.ToleratesTaint`: an absent effect or key stands for any; Equal is the default operator. */
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (isSet(toleration.effect) && toleration.effect !== taint.effect) return false
+  if (isSet(toleration.key) && toleration.key !== taint.key) return false
+  switch (toleration.operator ?? '') {
+    case '':
+    case 'Equal':
+      return (toleration.value ?? '') === (taint.value ?? '')
+    case 'Exists':
+      return true
+    default:
+      return false
+  }
+}
+
+/** Whether the node satisfies both the node selector and the required node affinity. */
+export function matchesRequiredAffinity(
+  rules: {
+    readonly nodeSelector: Readonly<Record<string, string>> | undefined
+    readonly affinity: NodeAffinity | undefined
+  },
+  node: SchedulableNode,
+): boolean {
+  const labels = node.metadata.labels ?? {}
+  for (const key in rules.nodeSelector) {
+    if (!Object.hasOwn(labels, key) || labels[key] !== rules.nodeSelector[key]) return false
+  }
+  const required = rules.affinity?.requiredDuringSchedulingIgnoredDuringExecution
+  return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node))
+}
+
+/** Sum of the weights of the preferred terms that the node matches. */
+export function preferredWeight(affinity: NodeAffinity | undefined, node: SchedulableNode): number {
+  let sum = 0
+  for (const term of affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []) {
+    if (matchesTerm(term.preference, node)) sum += term.weight
+  }
+  return sum
+}
+
+function matchesTerm(term: NodeSelectorTerm, node: SchedulableNode): boolean {
+  const expressions = term.matchExpressions ?? []
+  const fields = term.matchFields ?? []
+  if (expressions.length === 0 && fields.length === 0) return false
+  const named = { 'metadata.name': node.metadata.name }
+  return (
+    expressions.every((r) => matchesRequirement(r, node.metadata.labels)) &&
+    fields.every((r) => matchesRequirement(r, named))
+  )
+}
+
+/** Terms are alternatives, so names count only when every term has them; within a term requirements cut down each other. */
+function namedNodes(affinity: NodeAffinity | undefined): ReadonlySet<string> | undefined {
+  const terms = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
+  const union = new Set<string>()
+  for (const term of terms) {
+    let names: Set<string> | undefined
+    for (const field of term.matchFields ?? []) {
+      if (field.key !== 'metadata.name' || field.operator !== 'In') continue
+      const values = new Set(field.values ?? [])
+      names = names === undefined ? values : common(names, values)
+    }
+    if (names === undefined) return undefined
+    for (const name of names) union.add(name)
+  }
+  return terms.length === 0 ? undefined : union
+}
+
+/** The names in both sets. */
+export function common(a: ReadonlySet<string>, b: ReadonlySet<string>): Set<string> {
+  return new Set([...a].filter((name) => b.has(name)))
+}
+
+function isSet(text: string | undefined): boolean {
+  return text !== undefined && text !== ''
+}

@@ -1,0 +1,90 @@
+import { scoreMax, type Cycle, type FilterPlugin, type ScorePlugin } from '../framework.ts'
+import { cpuColumn, memoryColumn, nodeChange, type NodeTable } from '../node-table.ts'
+import type { PodShape } from '../pod-shape.ts'
+
+/** What the pod requests must be left of what the node can allocate, and one more pod must be allowed. */
+export const resourcesFit: FilterPlugin = {
+  name: 'NodeResourcesFit',
+  preFilter: () => 'filter',
+  filter({ cluster: { table }, shape }, slots, count) {
+    let kept = keepWithRoomForPod(table, slots, count)
+    for (let i = 0; i < shape.requestColumns.length; i++) {
+      const column = shape.requestColumns[i] as number
+      kept = keepWithRoomFor(table, column, shape.requestAmounts[i] as number, slots, kept)
+    }
+    return kept
+  },
+  reasons: ({ cluster, shape }, slot) => shortages(cluster.table, shape, slot),
+  mayHelp(event, shape, cluster) {
+    if (event.type === 'node' && (event.change & (nodeChange.allocatable | nodeChange.added)) === 0) return false
+    if (event.type !== 'node' && event.type !== 'podRemoved') return false
+    const slot = event.type === 'node' ? event.slot : event.pod.slot
+    return cluster.table.exists[slot] === 1 && shortages(cluster.table, shape, slot).length === 0
+  },
+}
+
+function keepWithRoomForPod(table: NodeTable, slots: Int32Array, count: number): number {
+  const { podCount, podsAllocatable } = table
+  let kept = 0
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i] as number
+    if ((podCount[slot] as number) < (podsAllocatable[slot] as number)) slots[kept++] = slot
+  }
+  return kept
+}
+
+function keepWithRoomFor(table: NodeTable, column: number, amount: number, slots: Int32Array, count: number): number {
+  const allocatable = table.allocatable[column] as Float64Array
+  const requested = table.requested[column] as Float64Array
+  let kept = 0
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i] as number
+    if (amount <= (allocatable[slot] as number) - (requested[slot] as number)) slots[kept++] = slot
+  }
+  return kept
+}
+
+/** Everything that the node has too little of, in kube-scheduler's words. */
+function shortages(table: NodeTable, shape: PodShape, slot: number): string[] {
+  const reasons: string[] = []
+  if ((table.podCount[slot] as number) + 1 > (table.podsAllocatable[slot] as number)) reasons.push('Too many pods')
+  for (let i = 0; i < shape.requestColumns.length; i++) {
+    const column = shape.requestColumns[i] as number
+    const free =
+      ((table.allocatable[column] as Float64Array)[slot] as number) -
+      ((table.requested[column] as Float64Array)[slot] as number)
+    if ((shape.requestAmounts[i] as number) > free) reasons.push(`Insufficient ${table.resourceName(column)}`)
+  }
+  return reasons
+}
+
+/** The more cpu and memory is left, the better (strategy LeastAllocated, both of weight 1). */
+export const leastAllocatedScore: ScorePlugin = {
+  name: 'NodeResourcesFit',
+  preScore: () => 'score',
+  score({ cluster: { table }, shape }: Cycle, slots, count, scores) {
+    const cpu = table.allocatable[cpuColumn] as Float64Array
+    const memory = table.allocatable[memoryColumn] as Float64Array
+    const { nonZeroCpu, nonZeroMemory } = table
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i] as number
+      const cpuTotal = cpu[slot] as number
+      const memoryTotal = memory[slot] as number
+      let sum = 0
+      let weights = 0
+      if (cpuTotal !== 0) {
+        sum += shareLeft((nonZeroCpu[slot] as number) + shape.nonZeroCpu, cpuTotal)
+        weights++
+      }
+      if (memoryTotal !== 0) {
+        sum += shareLeft((nonZeroMemory[slot] as number) + shape.nonZeroMemory, memoryTotal)
+        weights++
+      }
+      scores[i] = weights === 0 ? 0 : Math.floor(sum / weights)
+    }
+  },
+}
+
+function shareLeft(taken: number, total: number): number {
+  return taken > total ? 0 : Math.floor(((total - taken) * scoreMax) / total)
+}

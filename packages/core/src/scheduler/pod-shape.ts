@@ -1,0 +1,111 @@
+import { hostPortsOf, type HostPort } from './host-ports.ts'
+import type { Labels } from './label-matching.ts'
+import type { NodeTable } from './node-table.ts'
+import { PlacementRules } from './placement-rules.ts'
+import { podRequests } from './pod-requests.ts'
+import type { SchedulablePod, TopologySpreadConstraint } from './scheduled-objects.ts'
+
+/** The controller of a pod, as far as default spreading looks it up. */
+export interface ControllerRef {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+}
+
+/**
+ * Everything that decides where a pod can go, compiled once: pods from one template share one shape, and so share what is
+ * remembered per shape. Immutable.
+ */
+export interface PodShape {
+  readonly namespace: string
+  readonly labels: Labels
+  readonly schedulerName: string
+  readonly controller: ControllerRef | undefined
+  readonly rules: PlacementRules
+  readonly spreadConstraints: readonly TopologySpreadConstraint[]
+  readonly hostPorts: readonly HostPort[]
+  /** Columns of the node table that the pod takes something of, and how much. */
+  readonly requestColumns: Int32Array
+  readonly requestAmounts: Float64Array
+  readonly nonZeroCpu: number
+  readonly nonZeroMemory: number
+}
+
+/** Shapes and rules remembered; a cluster has about one per workload. */
+const shapesMax = 20_000
+
+/** Finds the shape of a pod. Forgetting a shape costs only the work of compiling it again. */
+export class PodShapes {
+  readonly #table: NodeTable
+  readonly #shapes = new Map<string, PodShape>()
+  readonly #rules = new Map<string, PlacementRules>()
+
+  constructor(table: NodeTable) {
+    this.#table = table
+  }
+
+  /** The shape of the pod, shared with every pod that is alike in what scheduling reads. */
+  shapeOf(pod: SchedulablePod): PodShape {
+    const key = shapeKey(pod)
+    let shape = this.#shapes.get(key)
+    if (shape === undefined) {
+      if (this.#shapes.size >= shapesMax) this.#shapes.clear()
+      shape = this.#compile(pod)
+      this.#shapes.set(key, shape)
+    }
+    return shape
+  }
+
+  #compile(pod: SchedulablePod): PodShape {
+    const { requests, nonZeroCpu, nonZeroMemory } = podRequests(pod)
+    const asked = [...requests].filter(([, amount]) => amount > 0)
+    const controller = pod.metadata.ownerReferences?.find((o) => o.controller === true)
+    return {
+      namespace: pod.metadata.namespace ?? '',
+      labels: pod.metadata.labels,
+      schedulerName: pod.spec.schedulerName ?? 'default-scheduler',
+      controller: controller && { apiVersion: controller.apiVersion, kind: controller.kind, name: controller.name },
+      rules: this.#rulesOf(pod),
+      spreadConstraints: pod.spec.topologySpreadConstraints ?? [],
+      hostPorts: hostPortsOf(pod),
+      requestColumns: Int32Array.from(asked, ([resource]) => this.#table.resourceColumn(resource)),
+      requestAmounts: Float64Array.from(asked, ([, amount]) => amount),
+      nonZeroCpu,
+      nonZeroMemory,
+    }
+  }
+
+  #rulesOf(pod: SchedulablePod): PlacementRules {
+    const key = JSON.stringify([pod.spec.nodeSelector, pod.spec.affinity?.nodeAffinity, pod.spec.tolerations])
+    let rules = this.#rules.get(key)
+    if (rules === undefined) {
+      if (this.#rules.size >= shapesMax) this.#rules.clear()
+      rules = new PlacementRules(pod)
+      this.#rules.set(key, rules)
+    }
+    return rules
+  }
+}
+
+function shapeKey(pod: SchedulablePod): string {
+  const { metadata, spec, status } = pod
+  const controller = metadata.ownerReferences?.find((o) => o.controller === true)
+  const resized = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])]
+    .filter((c) => c.allocatedResources !== undefined || c.resources?.requests !== undefined)
+    .map((c) => [c.name, c.allocatedResources, c.resources?.requests])
+  return JSON.stringify([
+    metadata.namespace,
+    metadata.labels,
+    controller === undefined ? 0 : [controller.apiVersion, controller.kind, controller.name],
+    spec.schedulerName,
+    spec.containers.map((c) => [c.name, c.resources?.requests, c.ports]),
+    spec.initContainers?.map((c) => [c.name, c.resources?.requests, c.ports, c.restartPolicy]),
+    spec.overhead,
+    spec.resources?.requests,
+    spec.nodeSelector,
+    spec.affinity?.nodeAffinity,
+    spec.tolerations,
+    spec.topologySpreadConstraints,
+    resized.length === 0 ? 0 : [resized, status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason],
+  ])
+}

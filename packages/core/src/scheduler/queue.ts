@@ -1,0 +1,219 @@
+import { Heap } from './heap.ts'
+import type { PodShape } from './pod-shape.ts'
+import { prioritySort } from './plugins/priority-sort.ts'
+import type { SchedulablePod } from './scheduled-objects.ts'
+
+/**
+ * The pods that wait for a node, each in one of these states:
+ *
+ *   active ──pop──▶ in flight ──done──▶ (gone)
+ *     ▲               │    └─error────────────┐
+ *     │            no node fits               ▼
+ *     │               ▼      event/timeout  backing off ──time──▶ active
+ *     │          unschedulable ────────────▶  (while its back-off lasts; else straight to active)
+ *   gated (scheduling gates; leaves when the pod is updated without them)
+ */
+export type QueueState = 'active' | 'inFlight' | 'backingOff' | 'unschedulable' | 'gated'
+
+/** First and longest pause of a pod that was tried in vain (kube-scheduler's podInitialBackoffSeconds, podMaxBackoffSeconds). */
+export const backoffInitialMs = 1_000
+/** The longest pause. */
+export const backoffMaxMs = 10_000
+/** A pod that no event helped is tried again after this long (kube-scheduler `DefaultPodMaxInUnschedulablePodsDuration`). */
+export const unschedulableMaxMs = 5 * 60_000
+
+/** A pod in the queue. */
+export interface QueuedPod {
+  readonly uid: string
+  pod: SchedulablePod
+  shape: PodShape
+  state: QueueState
+  priority: number
+  /** When it was last put into the queue or found unschedulable. */
+  queuedAtMs: number
+  readonly sequence: number
+  attempts: number
+  /** Bits of the filters that rejected it when it was last tried. */
+  rejectors: number
+  /** When its back-off ends; only meaningful once it has been tried. */
+  backoffEndsAtMs: number
+  heapIndex: number
+}
+
+/** How many pods are in each state. */
+export type QueueCounts = Readonly<Record<QueueState, number>>
+
+/** Whether an event may help pods of a shape that these filters rejected. */
+export type MayHelp = (shape: PodShape, rejectors: number) => boolean
+
+/** kube-scheduler's scheduling queue. Times are given by the caller, so that it needs no clock. */
+export class SchedulingQueue {
+  readonly #pods = new Map<string, QueuedPod>()
+  readonly #active = new Heap<QueuedPod>(prioritySort)
+  readonly #backingOff = new Heap<QueuedPod>((a, b) => a.backoffEndsAtMs - b.backoffEndsAtMs || a.sequence - b.sequence)
+  /** By shape: an event is judged once for all pods that are alike. */
+  readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
+  readonly #counts: Record<QueueState, number> = { active: 0, inFlight: 0, backingOff: 0, unschedulable: 0, gated: 0 }
+  #sequence = 0
+
+  /** Pods by state. */
+  get counts(): QueueCounts {
+    return this.#counts
+  }
+
+  /** The pod as it is queued. */
+  get(uid: string): QueuedPod | undefined {
+    return this.#pods.get(uid)
+  }
+
+  /**
+   * Takes over a pod that has no node yet, new or changed. A change of what scheduling reads makes an unschedulable pod worth another
+   * try; other changes do not.
+   */
+  set(pod: SchedulablePod, shape: PodShape, gated: boolean, nowMs: number): void {
+    const uid = pod.metadata.uid ?? ''
+    const known = this.#pods.get(uid)
+    if (known === undefined) {
+      this.#add(uid, pod, shape, gated, nowMs)
+      return
+    }
+    const isChanged = known.shape !== shape
+    const priority = pod.spec.priority ?? 0
+    const isMoved = isChanged || known.priority !== priority || (known.state === 'gated') !== gated
+    known.pod = pod
+    if (!isMoved || known.state === 'inFlight') {
+      known.priority = known.state === 'inFlight' ? priority : known.priority
+      known.shape = shape
+      return
+    }
+    const before = known.state
+    this.#leave(known)
+    known.shape = shape
+    known.priority = priority
+    if (gated) this.#enter(known, 'gated')
+    else if (before === 'gated') this.#enter(known, 'active')
+    else if (before === 'unschedulable' && isChanged) this.#requeue(known, nowMs)
+    else this.#enter(known, before)
+  }
+
+  /** Forgets a pod: it is gone, or it has a node. */
+  delete(uid: string): void {
+    const queued = this.#pods.get(uid)
+    if (queued === undefined) return
+    this.#leave(queued)
+    this.#pods.delete(uid)
+  }
+
+  /** The next pod to try; it is in flight until it is deleted or given back. */
+  pop(): QueuedPod | undefined {
+    const queued = this.#active.peek()
+    if (queued === undefined) return undefined
+    this.#leave(queued)
+    queued.attempts++
+    this.#enter(queued, 'inFlight')
+    return queued
+  }
+
+  /** Gives back a pod that fits no node: it waits for an event that may help. */
+  giveBackUnschedulable(queued: QueuedPod, rejectors: number, nowMs: number): void {
+    queued.rejectors = rejectors
+    this.#giveBack(queued, 'unschedulable', nowMs)
+  }
+
+  /** Gives back a pod whose binding failed: it is tried again after its back-off. */
+  giveBackAfterError(queued: QueuedPod, nowMs: number): void {
+    this.#giveBack(queued, 'backingOff', nowMs)
+  }
+
+  /** Moves the unschedulable pods that an event may help. */
+  move(mayHelp: MayHelp, nowMs: number): void {
+    for (const [shape, pods] of this.#unschedulable) {
+      const verdicts = new Map<number, boolean>()
+      for (const queued of [...pods]) {
+        const verdict = verdicts.get(queued.rejectors) ?? mayHelp(shape, queued.rejectors)
+        verdicts.set(queued.rejectors, verdict)
+        if (!verdict) continue
+        this.#leave(queued)
+        this.#requeue(queued, nowMs)
+      }
+    }
+  }
+
+  /** Makes those active whose back-off is over, and moves those on that have been unschedulable for too long. */
+  flush(nowMs: number): void {
+    for (let next = this.#backingOff.peek(); next !== undefined && next.backoffEndsAtMs <= nowMs; next = this.#backingOff.peek()) {
+      this.#leave(next)
+      this.#enter(next, 'active')
+    }
+    for (const pods of [...this.#unschedulable.values()]) {
+      for (const queued of [...pods]) {
+        if (nowMs - queued.queuedAtMs < unschedulableMaxMs) continue
+        this.#leave(queued)
+        this.#requeue(queued, nowMs)
+      }
+    }
+  }
+
+  /** When the next back-off ends; undefined while none runs. */
+  nextBackoffEndMs(): number | undefined {
+    return this.#backingOff.peek()?.backoffEndsAtMs
+  }
+
+  #add(uid: string, pod: SchedulablePod, shape: PodShape, gated: boolean, nowMs: number): void {
+    const queued: QueuedPod = {
+      uid,
+      pod,
+      shape,
+      state: 'gated',
+      priority: pod.spec.priority ?? 0,
+      queuedAtMs: nowMs,
+      sequence: ++this.#sequence,
+      attempts: 0,
+      rejectors: 0,
+      backoffEndsAtMs: 0,
+      heapIndex: -1,
+    }
+    this.#pods.set(uid, queued)
+    this.#enter(queued, gated ? 'gated' : 'active')
+  }
+
+  #giveBack(queued: QueuedPod, state: 'unschedulable' | 'backingOff', nowMs: number): void {
+    if (this.#pods.get(queued.uid) !== queued || queued.state !== 'inFlight') return
+    queued.queuedAtMs = nowMs
+    queued.backoffEndsAtMs = nowMs + backoffMs(queued.attempts)
+    this.#leave(queued)
+    this.#enter(queued, state)
+  }
+
+  #requeue(queued: QueuedPod, nowMs: number): void {
+    this.#enter(queued, queued.attempts > 0 && queued.backoffEndsAtMs > nowMs ? 'backingOff' : 'active')
+  }
+
+  #enter(queued: QueuedPod, state: QueueState): void {
+    queued.state = state
+    this.#counts[state]++
+    if (state === 'active') this.#active.push(queued)
+    else if (state === 'backingOff') this.#backingOff.push(queued)
+    else if (state === 'unschedulable') {
+      const alike = this.#unschedulable.get(queued.shape)
+      if (alike === undefined) this.#unschedulable.set(queued.shape, new Set([queued]))
+      else alike.add(queued)
+    }
+  }
+
+  #leave(queued: QueuedPod): void {
+    this.#counts[queued.state]--
+    if (queued.state === 'active') this.#active.remove(queued)
+    else if (queued.state === 'backingOff') this.#backingOff.remove(queued)
+    else if (queued.state === 'unschedulable') {
+      const alike = this.#unschedulable.get(queued.shape)
+      alike?.delete(queued)
+      if (alike?.size === 0) this.#unschedulable.delete(queued.shape)
+    }
+  }
+}
+
+/** The pause after the given number of tries: it doubles from {@link backoffInitialMs} up to {@link backoffMaxMs}. */
+export function backoffMs(attempts: number): number {
+  return Math.min(backoffMaxMs, backoffInitialMs * 2 ** Math.min(attempts - 1, 10))
+}

@@ -1,0 +1,203 @@
+import type { ClusterState } from './cluster-state.ts'
+import { fitErrorMessage, noNodesMessage, preFilterMessage } from './fit-error.ts'
+import type { Cycle, FilterPlugin, Profile } from './framework.ts'
+import { common } from './placement-rules.ts'
+import type { PodShape } from './pod-shape.ts'
+import type { SchedulablePod } from './scheduled-objects.ts'
+
+/** What came of one try. */
+export type Decision =
+  | { readonly kind: 'fits'; readonly nodeName: string; readonly evaluated: number; readonly feasible: number }
+  /** `rejectors` has bit i set when filter i of the profile rejected a node; 0 when there was no node to reject. */
+  | { readonly kind: 'unschedulable'; readonly message: string; readonly rejectors: number }
+
+/** How a {@link NodePicker} looks for nodes. */
+export interface PickOptions {
+  /** How many per cent of the nodes to find before choosing; 0: fewer the more nodes there are, as kube-scheduler does. */
+  readonly percentageOfNodesToScore?: number
+  /** A number from 0 to below 1: which of equally good nodes is taken. */
+  readonly random?: () => number
+}
+
+/** Nodes looked at in one pass of the filters: enough to make the loops worth it, few enough to stop early. */
+const chunkSlots = 256
+const feasibleNodesMin = 100
+const feasiblePercentageMin = 5
+
+/** How many nodes that fit are enough (kube-scheduler `numFeasibleNodesToFind`). */
+export function feasibleNodesToFind(nodeCount: number, percentageOfNodesToScore: number): number {
+  if (nodeCount < feasibleNodesMin) return nodeCount
+  const percentage =
+    percentageOfNodesToScore > 0
+      ? percentageOfNodesToScore
+      : Math.max(feasiblePercentageMin, 50 - Math.floor(nodeCount / 125))
+  return Math.min(nodeCount, Math.max(feasibleNodesMin, Math.floor((nodeCount * percentage) / 100)))
+}
+
+/** Chooses a node for one pod at a time: filter, score, pick. Changes nothing but its own place in the round of nodes. */
+export class NodePicker {
+  readonly #cluster: ClusterState
+  readonly #percentage: number
+  readonly #random: () => number
+  /** Where the next search starts, so that all nodes are looked at in turn. */
+  #nextStart = 0
+  #chunk = new Int32Array(chunkSlots)
+  #feasible = new Int32Array(0)
+  #scores = new Float64Array(0)
+  #totals = new Float64Array(0)
+  /** One more than the index of the filter that rejected the slot; 0 for those that fit. */
+  #rejectedBy = new Uint8Array(0)
+
+  constructor(cluster: ClusterState, options: PickOptions = {}) {
+    this.#cluster = cluster
+    this.#percentage = options.percentageOfNodesToScore ?? 0
+    this.#random = options.random ?? Math.random
+  }
+
+  /** Decides where the pod goes. */
+  pick(pod: SchedulablePod, shape: PodShape, profile: Profile): Decision {
+    const { table } = this.#cluster
+    if (table.nodeCount === 0) return { kind: 'unschedulable', message: noNodesMessage, rejectors: 0 }
+    this.#reserve(table.capacity)
+    const cycle: Cycle = { cluster: this.#cluster, pod, shape }
+    const prepared = prepareFilters(cycle, profile.filters)
+    if ('rejection' in prepared) {
+      const message = preFilterMessage(table.nodeCount, prepared.rejection)
+      return { kind: 'unschedulable', message, rejectors: prepared.rejectors }
+    }
+    const order = table.order()
+    const candidates = prepared.nodeNames === undefined ? order : this.#slotsOf(prepared.nodeNames)
+    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile.filters, candidates)
+    this.#nextStart = (this.#nextStart + evaluated) % order.length
+    if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
+    const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
+    return { kind: 'fits', nodeName: table.names[slot] as string, evaluated, feasible }
+  }
+
+  #filter(
+    cycle: Cycle,
+    active: readonly number[],
+    filters: readonly FilterPlugin[],
+    candidates: Int32Array,
+  ): { feasible: number; evaluated: number } {
+    const wanted = feasibleNodesToFind(candidates.length, this.#percentage)
+    const rejectedBy = this.#rejectedBy
+    const chunk = this.#chunk
+    let feasible = 0
+    let evaluated = 0
+    while (evaluated < candidates.length && feasible < wanted) {
+      const size = this.#fillChunk(candidates, evaluated, wanted - feasible)
+      cycle.shape.rules.refresh(cycle.cluster.table, chunk, size)
+      let kept = size
+      for (const index of active) {
+        for (let i = 0; i < kept; i++) rejectedBy[chunk[i] as number] = index + 1
+        kept = (filters[index] as FilterPlugin).filter(cycle, chunk, kept)
+        if (kept === 0) break
+      }
+      for (let i = 0; i < kept; i++) this.#feasible[feasible++] = chunk[i] as number
+      evaluated += size
+    }
+    return { feasible, evaluated }
+  }
+
+  /**
+   * Copies the next candidates into the chunk, going round from where the last search stopped. Never more than are still wanted, so
+   * that no node is looked at in vain.
+   */
+  #fillChunk(candidates: Int32Array, evaluated: number, stillWanted: number): number {
+    const size = Math.min(chunkSlots, stillWanted, candidates.length - evaluated)
+    let from = (this.#nextStart + evaluated) % candidates.length
+    for (let i = 0; i < size; i++) {
+      this.#chunk[i] = candidates[from] as number
+      if (++from === candidates.length) from = 0
+    }
+    return size
+  }
+
+  #best(cycle: Cycle, profile: Profile, feasible: number): number {
+    const totals = this.#totals.fill(0, 0, feasible)
+    const scores = this.#scores
+    for (const { plugin, weight } of profile.scores) {
+      if (plugin.preScore(cycle, this.#feasible, feasible) === 'skip') continue
+      plugin.score(cycle, this.#feasible, feasible, scores)
+      for (let i = 0; i < feasible; i++) totals[i] = (totals[i] as number) + weight * (scores[i] as number)
+    }
+    let best = 0
+    let equals = 1
+    for (let i = 1; i < feasible; i++) {
+      const difference = (totals[i] as number) - (totals[best] as number)
+      if (difference > 0) {
+        best = i
+        equals = 1
+      } else if (difference === 0 && this.#random() * ++equals < 1) best = i
+    }
+    return this.#feasible[best] as number
+  }
+
+  #explain(
+    cycle: Cycle,
+    filters: readonly FilterPlugin[],
+    prepared: PreparedFilters,
+    candidates: Int32Array,
+  ): Decision {
+    const { nodeCount } = cycle.cluster.table
+    const counts = new Map<string, number>()
+    const add = (reason: string, by: number): void => void counts.set(reason, (counts.get(reason) ?? 0) + by)
+    let rejectors = prepared.restrictors
+    for (const slot of candidates) {
+      const index = (this.#rejectedBy[slot] as number) - 1
+      rejectors |= 1 << index
+      for (const reason of (filters[index] as FilterPlugin).reasons(cycle, slot)) add(reason, 1)
+    }
+    if (candidates.length < nodeCount) {
+      const names = filters
+        .filter((_, i) => (prepared.restrictors & (1 << i)) !== 0)
+        .map((f) => f.name)
+        .sort()
+      add(`node(s) didn't satisfy plugin(s) [${names.join(' ')}]`, nodeCount - candidates.length)
+    }
+    return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors }
+  }
+
+  #slotsOf(names: ReadonlySet<string>): Int32Array {
+    const { table } = this.#cluster
+    return Int32Array.from(
+      [...names].map((name) => table.slotOf(name)).filter((slot) => slot >= 0 && table.exists[slot] === 1),
+    )
+  }
+
+  #reserve(capacity: number): void {
+    if (this.#feasible.length >= capacity) return
+    this.#feasible = new Int32Array(capacity)
+    this.#scores = new Float64Array(capacity)
+    this.#totals = new Float64Array(capacity)
+    this.#rejectedBy = new Uint8Array(capacity)
+  }
+}
+
+interface PreparedFilters {
+  /** Indices of the filters that have something to say about this pod. */
+  readonly active: readonly number[]
+  readonly nodeNames: ReadonlySet<string> | undefined
+  /** Bits of the filters that allow only some nodes from the start. */
+  readonly restrictors: number
+}
+
+function prepareFilters(
+  cycle: Cycle,
+  filters: readonly FilterPlugin[],
+): PreparedFilters | { rejection: string; rejectors: number } {
+  const active: number[] = []
+  let nodeNames: ReadonlySet<string> | undefined
+  let restrictors = 0
+  for (let i = 0; i < filters.length; i++) {
+    const result = (filters[i] as FilterPlugin).preFilter(cycle)
+    if (result === 'skip') continue
+    active.push(i)
+    if (result === 'filter') continue
+    if ('rejection' in result) return { rejection: result.rejection, rejectors: 1 << i }
+    nodeNames = nodeNames === undefined ? result.nodeNames : common(nodeNames, result.nodeNames)
+    restrictors |= 1 << i
+  }
+  return { active, nodeNames, restrictors }
+}
