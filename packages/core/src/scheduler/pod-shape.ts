@@ -58,7 +58,11 @@ export class PodShapes {
 
   #compile(pod: SchedulablePod): PodShape {
     const { requests, nonZeroCpu, nonZeroMemory } = podRequests(pod)
-    const asked = [...requests].filter(([, amount]) => amount > 0)
+    // In the order of the columns, cpu and memory first: the order in which shortages are told.
+    const asked = [...requests]
+      .filter(([, amount]) => amount > 0)
+      .map(([resource, amount]) => ({ column: this.#table.resourceColumn(resource), amount }))
+      .sort((a, b) => a.column - b.column)
     const controller = pod.metadata.ownerReferences?.find((o) => o.controller === true)
     return {
       namespace: pod.metadata.namespace ?? '',
@@ -68,8 +72,8 @@ export class PodShapes {
       rules: this.#rulesOf(pod),
       spreadConstraints: pod.spec.topologySpreadConstraints ?? [],
       hostPorts: hostPortsOf(pod),
-      requestColumns: Int32Array.from(asked, ([resource]) => this.#table.resourceColumn(resource)),
-      requestAmounts: Float64Array.from(asked, ([, amount]) => amount),
+      requestColumns: Int32Array.from(asked, (a) => a.column),
+      requestAmounts: Float64Array.from(asked, (a) => a.amount),
       nonZeroCpu,
       nonZeroMemory,
     }

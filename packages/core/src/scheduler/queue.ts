@@ -129,7 +129,7 @@ export class SchedulingQueue {
   move(mayHelp: MayHelp, nowMs: number): void {
     for (const [shape, pods] of this.#unschedulable) {
       const verdicts = new Map<number, boolean>()
-      for (const queued of [...pods]) {
+      for (const queued of pods) {
         const verdict = verdicts.get(queued.rejectors) ?? mayHelp(shape, queued.rejectors)
         verdicts.set(queued.rejectors, verdict)
         if (!verdict) continue
@@ -141,12 +141,16 @@ export class SchedulingQueue {
 
   /** Makes those active whose back-off is over, and moves those on that have been unschedulable for too long. */
   flush(nowMs: number): void {
-    for (let next = this.#backingOff.peek(); next !== undefined && next.backoffEndsAtMs <= nowMs; next = this.#backingOff.peek()) {
+    for (
+      let next = this.#backingOff.peek();
+      next !== undefined && next.backoffEndsAtMs <= nowMs;
+      next = this.#backingOff.peek()
+    ) {
       this.#leave(next)
       this.#enter(next, 'active')
     }
-    for (const pods of [...this.#unschedulable.values()]) {
-      for (const queued of [...pods]) {
+    for (const pods of this.#unschedulable.values()) {
+      for (const queued of pods) {
         if (nowMs - queued.queuedAtMs < unschedulableMaxMs) continue
         this.#leave(queued)
         this.#requeue(queued, nowMs)

@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest'
+import { ClusterState } from '../cluster-state.ts'
+import { DefaultSelectors } from '../default-selector.ts'
+import { defaultProfile } from '../profile.ts'
+import { NodePicker } from '../schedule-one.ts'
+import type { SchedulablePod } from '../scheduled-objects.ts'
+import { Chance, randomNode, randomPod } from './random-cluster.ts'
+import { referenceFilter, referenceScores, type ReferenceNode, type ReferenceSelectors } from './reference-scheduler.ts'
+
+const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
+
+interface RandomCluster {
+  readonly chance: Chance
+  readonly cluster: ClusterState
+  readonly defaults: DefaultSelectors
+  readonly selectors: ReferenceSelectors
+  readonly nodes: readonly ReferenceNode[]
+}
+
+/** The same cluster twice: in flat arrays, reached by way of many changes, and as plain lists. */
+function randomCluster(seed: number): RandomCluster {
+  const chance = new Chance(seed)
+  const cluster = new ClusterState()
+  const names = Array.from({ length: 5 + chance.below(80) }, (_, i) => `node-${i}`)
+  // Pods may be known before their node; nodes and pods that come, change and go again leave no trace.
+  const placed = names.flatMap((nodeName) =>
+    Array.from({ length: chance.below(5) }, (_, i) => ({ nodeName, pod: randomPod(chance, `${nodeName}-pod-${i}`) })),
+  )
+  for (const { nodeName, pod } of placed.slice(0, placed.length / 2)) cluster.place(pod, nodeName, { assumed: false })
+  for (const name of names) if (chance.is(0.5)) cluster.table.setNode(randomNode(chance, name))
+  for (const name of names) if (chance.is(0.2)) cluster.table.removeNode(name)
+  cluster.place(randomPod(chance, 'passing'), 'gone', { assumed: true })
+  for (const { nodeName, pod } of placed)
+    cluster.place(randomPod(chance, pod.metadata.name), nodeName, { assumed: true })
+  for (const { nodeName, pod } of placed) cluster.place(pod, nodeName, { assumed: false })
+  cluster.unplace('passing')
+  const nodes = names.map((name) => {
+    const node = randomNode(chance, name)
+    cluster.table.setNode(node)
+    return { node, pods: placed.filter((p) => p.nodeName === name).map((p) => p.pod) }
+  })
+  return { chance, cluster, nodes, ...groupings() }
+}
+
+function groupings(): { defaults: DefaultSelectors; selectors: ReferenceSelectors } {
+  const defaults = new DefaultSelectors()
+  for (const namespace of ['one', 'two']) {
+    defaults.set('Service', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace },
+      spec: { selector: { app: 'web' } },
+    })
+    const selector = { matchLabels: { app: 'db' } }
+    defaults.set('ReplicaSet', {
+      apiVersion: 'apps/v1',
+      kind: 'ReplicaSet',
+      metadata: { name: 'db', namespace },
+      spec: { selector },
+    })
+  }
+  return { defaults, selectors: { services: [{ app: 'web' }], controllers: { 'ReplicaSet/db': { app: 'db' } } } }
+}
+
+describe('the fast plugins', () => {
+  it.each(seeds)('filter as the plain ones do, and for the same reasons (seed %i)', (seed) => {
+    const { chance, cluster, defaults, nodes } = randomCluster(seed)
+    const { filters } = defaultProfile(defaults)
+    for (let i = 0; i < 10; i++) {
+      const pod = randomPod(chance, `pod-${i}`)
+      expect(fastVerdicts(cluster, filters, pod)).toEqual(
+        Object.fromEntries(nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes)) ?? 'fits'])),
+      )
+    }
+  })
+
+  it.each(seeds)('score as the plain ones do (seed %i)', (seed) => {
+    const { chance, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const { scores } = defaultProfile(defaults)
+    for (let i = 0; i < 10; i++) {
+      const pod = randomPod(chance, `pod-${i}`)
+      const candidates = nodes.filter(() => chance.is(0.6))
+      const expected = referenceScores(pod, candidates, nodes, selectors)
+      const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
+      const slots = Int32Array.from(candidates, (c) => cluster.table.slotOf(c.node.metadata.name))
+      cycle.shape.rules.refresh(cluster.table, slots, slots.length)
+      for (const { plugin } of scores) {
+        const fast = new Float64Array(slots.length)
+        if (plugin.preScore(cycle, slots, slots.length) === 'score') plugin.score(cycle, slots, slots.length, fast)
+        expect({ plugin: plugin.name, scores: differences(fast) }).toEqual({
+          plugin: plugin.name,
+          scores: differences(expected[plugin.name] ?? []),
+        })
+      }
+    }
+  })
+
+  it.each(seeds)('together find a node exactly when there is one, among the best (seed %i)', (seed) => {
+    const { chance, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const profile = defaultProfile(defaults)
+    const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: chance.next })
+    for (let i = 0; i < 10; i++) {
+      const pod = randomPod(chance, `pod-${i}`)
+      const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes) === undefined)
+      const byPlugin = referenceScores(pod, feasible, nodes, selectors)
+      const totals = feasible.map((_, n) =>
+        profile.scores.reduce((sum, { plugin, weight }) => sum + weight * (byPlugin[plugin.name]?.[n] ?? 0), 0),
+      )
+      const best = feasible.filter((_, n) => totals[n] === Math.max(...totals)).map((n) => n.node.metadata.name)
+      const decision = picker.pick(pod, cluster.shapes.shapeOf(pod), profile)
+      if (decision.kind === 'fits') expect(best).toContain(decision.nodeName)
+      else expect(best).toEqual([])
+    }
+  })
+})
+
+/** Scores as they compare: a plugin that says nothing and one that says the same of all are one. */
+function differences(scores: ArrayLike<number>): number[] {
+  const list = Array.from(scores)
+  const least = Math.min(...list)
+  return list.every((s) => s === least) ? list.map(() => 0) : list
+}
+
+type Verdict = { readonly plugin: string; readonly reasons: readonly string[] } | undefined
+
+function inOrder(verdict: Verdict): Verdict {
+  return verdict && { ...verdict, reasons: [...verdict.reasons].sort() }
+}
+
+type Filters = ReturnType<typeof defaultProfile>['filters']
+
+function fastVerdicts(cluster: ClusterState, filters: Filters, pod: SchedulablePod): Record<string, unknown> {
+  const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
+  const slots = cluster.table.order().slice()
+  cycle.shape.rules.refresh(cluster.table, slots, slots.length)
+  const verdicts: Record<string, unknown> = {}
+  let count = slots.length
+  for (const plugin of filters) {
+    if (plugin.preFilter(cycle) === 'skip') continue
+    const before = [...slots.subarray(0, count)]
+    count = plugin.filter(cycle, slots, count)
+    const kept = new Set(slots.subarray(0, count))
+    for (const slot of before) {
+      if (kept.has(slot)) continue
+      verdicts[cluster.table.names[slot] as string] = inOrder({
+        plugin: plugin.name,
+        reasons: plugin.reasons(cycle, slot),
+      })
+    }
+  }
+  for (const slot of slots.subarray(0, count)) verdicts[cluster.table.names[slot] as string] = 'fits'
+  return verdicts
+}

@@ -1,0 +1,294 @@
+import { formatKey, isConflict, isNotFound, keyOf, type KubernetesObject } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
+import type { ResourceDefinition } from '@binnacle/resources'
+import { BatchWriter } from './batch-writer.ts'
+import { ClusterState } from './cluster-state.ts'
+import { DefaultSelectors } from './default-selector.ts'
+import type { ClusterEvent, Profile } from './framework.ts'
+import { SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
+import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
+import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
+
+/** What the scheduler needs around it. */
+export interface SchedulerEnvironment {
+  readonly client: Client
+  readonly pods: ResourceDefinition<any>
+  nowMs(): number
+  /** Calls back once after the given time; returns how to call it off. */
+  setTimer(callback: () => void, afterMs: number): () => void
+  recordEvent(pod: KubernetesObject, event: SchedulingEvent): void
+  logError(message: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+/** An event about a pod, as kube-scheduler records it. */
+export interface SchedulingEvent {
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: 'Scheduled' | 'FailedScheduling'
+  readonly action: 'Binding' | 'Scheduling'
+  readonly message: string
+  readonly reportingController: string
+}
+
+/** What the scheduler has done and has to do. */
+export interface SchedulerFigures {
+  readonly decisions: number
+  readonly bound: number
+  readonly unschedulable: number
+  readonly bindErrors: number
+  readonly queue: QueueCounts
+}
+
+/** Pods tried before other work gets its turn. */
+const podsPerSliceMax = 256
+/** Time after which other work gets its turn, in milliseconds. */
+const sliceMs = 8
+/** How often pods that have been unschedulable for long are looked for (kube-scheduler flushes every 30 s). */
+const staleCheckMs = 30_000
+
+/**
+ * Gives every pod without a node one: takes pods from the queue, decides on the cluster's present state, assumes the pod placed at
+ * once and writes the binding together with others. Told of objects by {@link podChanged} and its like; holds no timer while stopped.
+ */
+export class Scheduler {
+  readonly cluster = new ClusterState()
+  readonly defaults: DefaultSelectors
+  readonly queue = new SchedulingQueue()
+  readonly #environment: SchedulerEnvironment
+  readonly #profiles: ReadonlyMap<string, Profile>
+  readonly #picker: NodePicker
+  readonly #writer: BatchWriter
+  #isRunning = false
+  #isWoken = false
+  #cancelTimer: () => void = () => {}
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #decisions = 0
+  #bound = 0
+  #unschedulable = 0
+  #bindErrors = 0
+
+  constructor(
+    environment: SchedulerEnvironment,
+    profilesOf: (defaults: DefaultSelectors) => readonly Profile[],
+    options: PickOptions = {},
+  ) {
+    this.#environment = environment
+    this.defaults = new DefaultSelectors()
+    this.#profiles = new Map(profilesOf(this.defaults).map((profile) => [profile.schedulerName, profile]))
+    this.#picker = new NodePicker(this.cluster, options)
+    this.#writer = new BatchWriter(environment.client, () => this.#wake())
+  }
+
+  /** Counts since the start, and the queue's present state. */
+  get figures(): SchedulerFigures {
+    return {
+      decisions: this.#decisions,
+      bound: this.#bound,
+      unschedulable: this.#unschedulable,
+      bindErrors: this.#bindErrors,
+      queue: this.queue.counts,
+    }
+  }
+
+  /** Starts deciding. Objects told before count. */
+  start(): void {
+    this.#isRunning = true
+    this.#wake()
+  }
+
+  /** Stops deciding; writes under way are not called back. */
+  stop(): void {
+    this.#isRunning = false
+    this.#cancelTimer()
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+  }
+
+  /** A pod came or changed. */
+  podChanged(pod: SchedulablePod): void {
+    const uid = pod.metadata.uid ?? ''
+    const { phase } = pod.status ?? {}
+    if (phase === 'Succeeded' || phase === 'Failed') this.podDeleted(pod)
+    else if (pod.spec.nodeName !== undefined && pod.spec.nodeName !== '') this.#podHasNode(pod, pod.spec.nodeName)
+    else if (pod.metadata.deletionTimestamp !== undefined) this.queue.delete(uid)
+    // The binding is being written, or is written and this news is older.
+    else if (this.cluster.placedPod(uid) === undefined) this.#podHasNoNode(pod)
+  }
+
+  /** A pod is gone, or has come to its end: it takes nothing any more. */
+  podDeleted(pod: SchedulablePod): void {
+    const uid = pod.metadata.uid ?? ''
+    this.queue.delete(uid)
+    const removed = this.cluster.unplace(uid)
+    if (removed !== undefined) this.#announce({ type: 'podRemoved', pod: removed })
+  }
+
+  /** A node came or changed. */
+  nodeChanged(node: SchedulableNode): void {
+    const change = this.cluster.table.setNode(node)
+    if (change !== 0) this.#announce({ type: 'node', slot: this.cluster.table.slotOf(node.metadata.name), change })
+  }
+
+  /** A node is gone. */
+  nodeDeleted(node: SchedulableNode): void {
+    this.cluster.table.removeNode(node.metadata.name)
+    this.#announce({ type: 'nodeRemoved' })
+  }
+
+  #podHasNode(pod: SchedulablePod, nodeName: string): void {
+    const uid = pod.metadata.uid ?? ''
+    this.queue.delete(uid)
+    const before = this.cluster.place(pod, nodeName, { assumed: false })
+    const now = this.cluster.placedPod(uid)
+    if (now === undefined || now === before) return
+    const isCountedAlike =
+      before?.slot === now.slot && before.shape === now.shape && before.isTerminating === now.isTerminating
+    if (before !== undefined && !isCountedAlike) this.#announce({ type: 'podRemoved', pod: before })
+    this.#announce({ type: 'podPlaced', pod: now })
+  }
+
+  #podHasNoNode(pod: SchedulablePod): void {
+    const shape = this.cluster.shapes.shapeOf(pod)
+    const profile = this.#profiles.get(shape.schedulerName)
+    if (profile === undefined) return
+    const gated = profile.preEnqueue.some((plugin) => plugin.preEnqueue(pod) !== undefined)
+    this.queue.set(pod, shape, gated, this.#environment.nowMs())
+    if (this.queue.counts.active > 0) this.#wake()
+  }
+
+  /** Lets those waiting pods try again that the event may help. */
+  #announce(event: ClusterEvent): void {
+    if (this.queue.counts.unschedulable === 0) return
+    this.queue.move((shape, rejectors) => {
+      const filters = this.#profiles.get(shape.schedulerName)?.filters ?? []
+      // Rejected by no filter: there was no node at all.
+      if (rejectors === 0) return event.type === 'node'
+      return filters.some((f, i) => (rejectors & (1 << i)) !== 0 && f.mayHelp(event, shape, this.cluster))
+    }, this.#environment.nowMs())
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#isWoken || !this.#isRunning) return
+    this.#isWoken = true
+    setImmediate(() => {
+      this.#isWoken = false
+      if (this.#isRunning) this.#runSlice()
+    })
+  }
+
+  #runSlice(): void {
+    this.queue.flush(this.#environment.nowMs())
+    const startedAt = performance.now()
+    for (let tried = 0; tried < podsPerSliceMax && !this.#writer.isFull; tried++) {
+      const queued = this.queue.pop()
+      if (queued === undefined) break
+      this.#scheduleOne(queued)
+      if (performance.now() - startedAt > sliceMs) break
+    }
+    this.#writer.flush()
+    if (this.queue.counts.active > 0 && !this.#writer.isFull) this.#wake()
+    this.#setTimer()
+  }
+
+  #scheduleOne(queued: QueuedPod): void {
+    const profile = this.#profiles.get(queued.shape.schedulerName) as Profile
+    const decision = this.#picker.pick(queued.pod, queued.shape, profile)
+    this.#decisions++
+    if (decision.kind === 'fits') this.#bind(queued, decision.nodeName)
+    else this.#reportUnschedulable(queued, decision)
+  }
+
+  #bind(queued: QueuedPod, nodeName: string): void {
+    const { pod, uid } = queued
+    this.cluster.place(pod, nodeName, { assumed: true })
+    this.#writer.add({ verb: 'bind', pod: keyOf(pod), podUID: uid, nodeName }, (result) =>
+      'error' in result ? this.#bindFailed(queued, result.error) : this.#bindSucceeded(queued, nodeName),
+    )
+  }
+
+  #bindSucceeded({ pod, uid }: QueuedPod, nodeName: string): void {
+    this.#bound++
+    this.queue.delete(uid)
+    const message = `Successfully assigned ${formatKey(keyOf(pod))} to ${nodeName}`
+    this.#record(pod, { type: 'Normal', reason: 'Scheduled', action: 'Binding', message })
+  }
+
+  #bindFailed(queued: QueuedPod, error: Error): void {
+    const { pod, uid } = queued
+    if (this.cluster.placedPod(uid)?.isAssumed !== true) return
+    const forgotten = this.cluster.unplace(uid)
+    if (forgotten !== undefined) this.#announce({ type: 'podRemoved', pod: forgotten })
+    if (isNotFound(error)) {
+      this.queue.delete(uid)
+      return
+    }
+    this.#bindErrors++
+    this.queue.giveBackAfterError(queued, this.#environment.nowMs())
+    this.#setTimer()
+    const message = `running Bind plugin "DefaultBinder": ${error.message}`
+    this.#record(pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message })
+    // A conflict tells that somebody else was quicker: the pod's own news says the rest.
+    if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
+  }
+
+  #reportUnschedulable(queued: QueuedPod, decision: Decision & { kind: 'unschedulable' }): void {
+    this.#unschedulable++
+    this.queue.giveBackUnschedulable(queued, decision.rejectors, this.#environment.nowMs())
+    const { message } = decision
+    this.#record(queued.pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message })
+    this.#writeCondition(queued, 'Unschedulable', message)
+  }
+
+  /** Sets PodScheduled to False, unless the pod says just that already. */
+  #writeCondition({ pod }: QueuedPod, reason: string, message: string): void {
+    const known = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
+    if (known?.status === 'False' && known.reason === reason && known.message === message) return
+    const now = new Date(this.#environment.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z')
+    const lastTransitionTime = known?.status === 'False' ? (known.lastTransitionTime ?? now) : now
+    const condition = {
+      type: 'PodScheduled',
+      status: 'False',
+      lastProbeTime: null,
+      lastTransitionTime,
+      reason,
+      message,
+    }
+    const write: BatchWrite = {
+      verb: 'patch',
+      resource: this.#environment.pods,
+      key: keyOf(pod),
+      patch: { type: 'strategic', body: { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } } },
+      subresource: 'status',
+    }
+    this.#writer.add(write, (result: BatchResult) => {
+      // A pod that is gone, or another of the same name, needs no condition.
+      if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
+      this.#environment.logError('cannot write the PodScheduled condition', {
+        pod: formatKey(keyOf(pod)),
+        error: result.error.message,
+      })
+    })
+  }
+
+  #record(pod: SchedulablePod, event: Omit<SchedulingEvent, 'reportingController'>): void {
+    this.#environment.recordEvent(pod, { ...event, reportingController: pod.spec.schedulerName ?? 'default-scheduler' })
+  }
+
+  /** Wakes when the next back-off ends, or to look for pods that have waited too long. */
+  #setTimer(): void {
+    if (!this.#isRunning) return
+    const nowMs = this.#environment.nowMs()
+    const stale = this.queue.counts.unschedulable > 0 ? nowMs + staleCheckMs : Number.POSITIVE_INFINITY
+    const atMs = Math.min(this.queue.nextBackoffEndMs() ?? Number.POSITIVE_INFINITY, stale)
+    if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return
+    this.#cancelTimer()
+    this.#timerAtMs = atMs
+    if (atMs === Number.POSITIVE_INFINITY) return
+    this.#cancelTimer = this.#environment.setTimer(
+      () => {
+        this.#timerAtMs = Number.POSITIVE_INFINITY
+        this.#wake()
+      },
+      Math.max(0, atMs - nowMs),
+    )
+  }
+}
