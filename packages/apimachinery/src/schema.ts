@@ -5,7 +5,17 @@
 
 /** Leaf types. `json` is any JSON value (RawExtension, FieldsV1, JSON); `bytes` is base64 text; `int64` may exceed 2^53. */
 export type ScalarType =
-  | 'string' | 'boolean' | 'int32' | 'int64' | 'double' | 'bytes' | 'time' | 'microTime' | 'intOrString' | 'quantity' | 'json'
+  | 'string'
+  | 'boolean'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'bytes'
+  | 'time'
+  | 'microTime'
+  | 'intOrString'
+  | 'quantity'
+  | 'json'
 
 /** The type of a field. `object` names an {@link ObjectSchema} by its dotted name, so that schemas may be recursive. */
 export type TypeRef =

@@ -59,8 +59,16 @@ export interface ResourceName {
 /** One problem with one field: `field` is a path as Kubernetes writes it (`spec.containers[0].name`). */
 export interface FieldError {
   readonly type:
-    | 'FieldValueRequired' | 'FieldValueInvalid' | 'FieldValueNotSupported' | 'FieldValueDuplicate'
-    | 'FieldValueForbidden' | 'FieldValueNotFound' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'FieldValueTypeInvalid' | 'InternalError'
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotFound'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'FieldValueTypeInvalid'
+    | 'InternalError'
   readonly field: string
   /** The text after `field: `, e.g. `Required value: must specify a name`. */
   readonly message: string
@@ -107,12 +115,20 @@ export function notFound(resource: ResourceName, name: string): StatusError {
 
 /** An object of that name exists already. */
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
-  return new StatusError('AlreadyExists', `${qualifiedResource(resource)} "${name}" already exists`, details(resource, name))
+  return new StatusError(
+    'AlreadyExists',
+    `${qualifiedResource(resource)} "${name}" already exists`,
+    details(resource, name),
+  )
 }
 
 /** The write was based on an older state. */
 export function conflict(resource: ResourceName, name: string, why = staleMessage): StatusError {
-  return new StatusError('Conflict', `Operation cannot be fulfilled on ${qualifiedResource(resource)} "${name}": ${why}`, details(resource, name))
+  return new StatusError(
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualifiedResource(resource)} "${name}": ${why}`,
+    details(resource, name),
+  )
 }
 const staleMessage = 'the object has been modified; please apply your changes to the latest version and try again'
 
@@ -136,7 +152,11 @@ export function badRequest(message: string): StatusError {
 
 /** The user may not do this to the object. */
 export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
-  return new StatusError('Forbidden', `${qualifiedResource(resource)} "${name}" is forbidden: ${why}`, details(resource, name))
+  return new StatusError(
+    'Forbidden',
+    `${qualifiedResource(resource)} "${name}" is forbidden: ${why}`,
+    details(resource, name),
+  )
 }
 
 /** The revision or continue token asked for lies below the compaction horizon. */
@@ -156,5 +176,8 @@ export const isAlreadyExists = (error: unknown): error is StatusError => hasReas
 export const isConflict = (error: unknown): error is StatusError => hasReason(error, 'Conflict')
 /** True when the namespace of a create is being deleted (a Forbidden with cause NamespaceTerminating). */
 export function isNamespaceTerminating(error: unknown): boolean {
-  return hasReason(error, 'Forbidden') && (error.status.details?.causes ?? []).some((c) => c.reason === 'NamespaceTerminating')
+  return (
+    hasReason(error, 'Forbidden') &&
+    (error.status.details?.causes ?? []).some((c) => c.reason === 'NamespaceTerminating')
+  )
 }
