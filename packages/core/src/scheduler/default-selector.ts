@@ -1,7 +1,11 @@
-import type { KubernetesObject } from '@binnacle/apimachinery'
-import { matcherOf, requirementsOf, type LabelMatcher } from './label-matching.ts'
+import {
+  Selector,
+  selectorFromLabelSelector,
+  selectorFromMap,
+  type KubernetesObject,
+  type LabelSelector,
+} from '@binnacle/apimachinery'
 import type { PodShape } from './pod-shape.ts'
-import type { LabelSelectorSpec } from './scheduled-objects.ts'
 
 /** Kinds whose selectors say which pods belong together. */
 export type GroupingKind = 'Service' | 'ReplicationController' | 'ReplicaSet' | 'StatefulSet'
@@ -19,7 +23,7 @@ const apiVersionByKind: Readonly<Record<string, string>> = {
 
 interface NamespaceSelectors {
   readonly services: Map<string, Readonly<Record<string, string>>>
-  readonly controllers: Map<string, LabelSelectorSpec>
+  readonly controllers: Map<string, LabelSelector>
   /** Rises with every change, so that what was derived from it is derived again. */
   epoch: number
 }
@@ -30,7 +34,7 @@ interface NamespaceSelectors {
  */
 export class DefaultSelectors {
   readonly #byNamespace = new Map<string, NamespaceSelectors>()
-  readonly #memo = new WeakMap<PodShape, { readonly epoch: number; readonly matcher: LabelMatcher | undefined }>()
+  readonly #memo = new WeakMap<PodShape, { readonly epoch: number; readonly selector: Selector | undefined }>()
 
   /** Takes over a Service's or a controller's present selector. */
   set(kind: GroupingKind, object: GroupingObject): void {
@@ -63,14 +67,14 @@ export class DefaultSelectors {
   }
 
   /** What the pods spread together with this one match; undefined when it belongs to nothing. */
-  selectorFor(shape: PodShape): LabelMatcher | undefined {
+  selectorFor(shape: PodShape): Selector | undefined {
     const own = this.#byNamespace.get(shape.namespace)
     if (own === undefined) return undefined
     const known = this.#memo.get(shape)
-    if (known !== undefined && known.epoch === own.epoch) return known.matcher
-    const matcher = derive(shape, own)
-    this.#memo.set(shape, { epoch: own.epoch, matcher })
-    return matcher
+    if (known !== undefined && known.epoch === own.epoch) return known.selector
+    const selector = derive(shape, own)
+    this.#memo.set(shape, { epoch: own.epoch, selector })
+    return selector
   }
 
   #namespace(namespace: string): NamespaceSelectors {
@@ -83,16 +87,19 @@ export class DefaultSelectors {
   }
 }
 
-function derive(shape: PodShape, own: NamespaceSelectors): LabelMatcher | undefined {
+function derive(shape: PodShape, own: NamespaceSelectors): Selector | undefined {
   const merged: Record<string, string> = {}
   for (const selector of own.services.values()) {
-    if (Object.entries(selector).every(([key, value]) => shape.labels?.[key] === value)) Object.assign(merged, selector)
+    if (selectorFromMap(selector).matches(shape.labels)) Object.assign(merged, selector)
   }
   const { controller } = shape
-  const controllers =
+  const ofController =
     controller !== undefined && apiVersionByKind[controller.kind] === controller.apiVersion
       ? own.controllers.get(`${controller.kind}/${controller.name}`)
       : undefined
-  const requirements = [...requirementsOf({ matchLabels: merged }), ...requirementsOf(controllers ?? {})]
-  return requirements.length === 0 ? undefined : matcherOf(requirements)
+  const requirements = [
+    ...selectorFromLabelSelector({ matchLabels: merged }).requirements,
+    ...selectorFromLabelSelector(ofController ?? {}).requirements,
+  ]
+  return requirements.length === 0 ? undefined : new Selector(requirements)
 }

@@ -1,8 +1,9 @@
-import { matchesRequirement } from './label-matching.ts'
+import { Selector, type Requirement } from '@binnacle/apimachinery'
 import { grown, type NodeTable } from './node-table.ts'
 import type {
   NodeAffinity,
   NodeSelectorTerm,
+  SelectorRequirement,
   SchedulableNode,
   SchedulablePod,
   Taint,
@@ -18,7 +19,9 @@ export const breaks = { schedulable: 1, taints: 2, affinity: 4 } as const
  */
 export class PlacementRules {
   readonly nodeSelector: Readonly<Record<string, string>> | undefined
-  readonly affinity: NodeAffinity | undefined
+  /** Alternatives; undefined when affinity requires nothing. */
+  readonly requiredTerms: readonly NodeTerm[] | undefined
+  readonly preferredTerms: readonly { readonly weight: number; readonly term: NodeTerm }[]
   readonly tolerations: readonly Toleration[]
   /** Nodes that required affinity names by metadata.name; undefined when other nodes can match too. */
   readonly nodeNames: ReadonlySet<string> | undefined
@@ -32,14 +35,16 @@ export class PlacementRules {
 
   constructor(pod: SchedulablePod) {
     this.nodeSelector = pod.spec.nodeSelector
-    this.affinity = pod.spec.affinity?.nodeAffinity
+    const affinity = pod.spec.affinity?.nodeAffinity
+    this.requiredTerms = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map(compileTerm)
+    this.preferredTerms = (affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      ({ weight, preference }) => ({
+        weight,
+        term: compileTerm(preference),
+      }),
+    )
     this.tolerations = pod.spec.tolerations ?? []
-    this.nodeNames = namedNodes(this.affinity)
-  }
-
-  /** True when the pod prefers some nodes by affinity. */
-  get hasPreferences(): boolean {
-    return (this.affinity?.preferredDuringSchedulingIgnoredDuringExecution?.length ?? 0) > 0
+    this.nodeNames = namedNodes(affinity)
   }
 
   /** Makes the verdicts of the given slots current. */
@@ -58,11 +63,26 @@ export class PlacementRules {
     let verdict = 0
     if (!toleratesUnschedulable(this.tolerations, node)) verdict |= breaks.schedulable
     if (untoleratedTaint(this.tolerations, node.spec?.taints) !== undefined) verdict |= breaks.taints
-    if (!matchesRequiredAffinity(this, node)) verdict |= breaks.affinity
+    if (!this.#admits(node)) verdict |= breaks.affinity
     this.verdicts[slot] = verdict
-    this.affinityWeights[slot] = preferredWeight(this.affinity, node)
+    this.affinityWeights[slot] = this.#preferredWeight(node)
     this.avoidedTaints[slot] = countAvoidedTaints(this.tolerations, node.spec?.taints)
     this.#epochs[slot] = epoch
+  }
+
+  /** Whether the node satisfies both the node selector and the required node affinity. */
+  #admits(node: SchedulableNode): boolean {
+    const labels = node.metadata.labels ?? {}
+    for (const key in this.nodeSelector) {
+      if (!Object.hasOwn(labels, key) || labels[key] !== this.nodeSelector[key]) return false
+    }
+    return this.requiredTerms === undefined || this.requiredTerms.some((term) => matchesTerm(term, node))
+  }
+
+  #preferredWeight(node: SchedulableNode): number {
+    let sum = 0
+    for (const { weight, term } of this.preferredTerms) if (matchesTerm(term, node)) sum += weight
+    return sum
   }
 
   #grow(capacity: number): void {
@@ -111,40 +131,24 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
   }
 }
 
-/** Whether the node satisfies both the node selector and the required node affinity. */
-export function matchesRequiredAffinity(
-  rules: {
-    readonly nodeSelector: Readonly<Record<string, string>> | undefined
-    readonly affinity: NodeAffinity | undefined
-  },
-  node: SchedulableNode,
-): boolean {
-  const labels = node.metadata.labels ?? {}
-  for (const key in rules.nodeSelector) {
-    if (!Object.hasOwn(labels, key) || labels[key] !== rules.nodeSelector[key]) return false
+/** A node selector term: all requirements on labels and on `metadata.name`; undefined for an empty term, which matches nothing. */
+type NodeTerm = { readonly labels: Selector; readonly fields: Selector } | undefined
+
+function compileTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm): NodeTerm {
+  if (matchExpressions.length === 0 && matchFields.length === 0) return undefined
+  return {
+    labels: new Selector(matchExpressions.map(requirementOf)),
+    fields: new Selector(matchFields.map(requirementOf)),
   }
-  const required = rules.affinity?.requiredDuringSchedulingIgnoredDuringExecution
-  return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node))
 }
 
-/** Sum of the weights of the preferred terms that the node matches. */
-export function preferredWeight(affinity: NodeAffinity | undefined, node: SchedulableNode): number {
-  let sum = 0
-  for (const term of affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []) {
-    if (matchesTerm(term.preference, node)) sum += term.weight
-  }
-  return sum
+function requirementOf({ key, operator, values = [] }: SelectorRequirement): Requirement {
+  return { key, operator: operator as Requirement['operator'], values }
 }
 
-function matchesTerm(term: NodeSelectorTerm, node: SchedulableNode): boolean {
-  const expressions = term.matchExpressions ?? []
-  const fields = term.matchFields ?? []
-  if (expressions.length === 0 && fields.length === 0) return false
-  const named = { 'metadata.name': node.metadata.name }
-  return (
-    expressions.every((r) => matchesRequirement(r, node.metadata.labels)) &&
-    fields.every((r) => matchesRequirement(r, named))
-  )
+function matchesTerm(term: NodeTerm, node: SchedulableNode): boolean {
+  if (term === undefined) return false
+  return term.labels.matches(node.metadata.labels) && term.fields.matches({ 'metadata.name': node.metadata.name })
 }
 
 /** Terms are alternatives, so names count only when every term has them; within a term requirements cut down each other. */

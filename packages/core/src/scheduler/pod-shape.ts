@@ -1,5 +1,5 @@
+import type { Labels } from '@binnacle/apimachinery'
 import { hostPortsOf, type HostPort } from './host-ports.ts'
-import type { Labels } from './label-matching.ts'
 import type { NodeTable } from './node-table.ts'
 import { PlacementRules } from './placement-rules.ts'
 import { podRequests } from './pod-requests.ts'
@@ -18,7 +18,7 @@ export interface ControllerRef {
  */
 export interface PodShape {
   readonly namespace: string
-  readonly labels: Labels
+  readonly labels: Labels | undefined
   readonly schedulerName: string
   readonly controller: ControllerRef | undefined
   readonly rules: PlacementRules

@@ -1,4 +1,4 @@
-import type { KubernetesObject, ObjectMeta } from '@binnacle/apimachinery'
+import type { KubernetesObject, LabelSelector, ObjectMeta } from '@binnacle/apimachinery'
 
 /**
  * The parts of core/v1 objects that decisions depend on, every field optional as it is on the wire. The generated kinds fit
@@ -28,7 +28,7 @@ export interface ContainerPortSpec {
   readonly protocol?: string
 }
 
-/** One requirement of a node selector term, or of a label selector (which has no Gt and Lt). */
+/** One requirement of a node selector term. */
 export interface SelectorRequirement {
   readonly key: string
   readonly operator: string
@@ -66,18 +66,12 @@ export interface Taint {
   readonly effect: string
 }
 
-/** `metav1.LabelSelector`. */
-export interface LabelSelectorSpec {
-  readonly matchLabels?: Readonly<Record<string, string>>
-  readonly matchExpressions?: readonly SelectorRequirement[]
-}
-
 /** `v1.TopologySpreadConstraint`. */
 export interface TopologySpreadConstraint {
   readonly maxSkew: number
   readonly topologyKey: string
   readonly whenUnsatisfiable: string
-  readonly labelSelector?: LabelSelectorSpec
+  readonly labelSelector?: LabelSelector
   readonly minDomains?: number
   readonly nodeAffinityPolicy?: string
   readonly nodeTaintsPolicy?: string

@@ -1,4 +1,4 @@
-import type { LabelMatcher, Labels } from './label-matching.ts'
+import type { Labels, Selector } from '@binnacle/apimachinery'
 import { grown, type NodeTable } from './node-table.ts'
 
 /**
@@ -10,7 +10,7 @@ import { grown, type NodeTable } from './node-table.ts'
 export interface LabelGroup {
   readonly key: string
   readonly namespace: string
-  readonly labels: Labels
+  readonly labels: Labels | undefined
   /** Slots that hold counted pods of the group, each with the number of them. */
   readonly podsBySlot: Map<number, number>
   /** The counters whose selector matches the labels. */
@@ -20,9 +20,17 @@ export interface LabelGroup {
 /** Pods matching one selector in one namespace, by node slot. */
 export interface SpreadCounter {
   readonly namespace: string
-  readonly selector: LabelMatcher
+  readonly selector: Selector
   counts: Int32Array
   lastUse: number
+}
+
+const texts = new WeakMap<Selector, string>()
+
+function textOf(selector: Selector): string {
+  let text = texts.get(selector)
+  if (text === undefined) texts.set(selector, (text = selector.toString()))
+  return text
 }
 
 /** Counters kept; beyond that those used longest ago go. */
@@ -43,15 +51,15 @@ export class SpreadCounts {
   }
 
   /** The counter of a selector; counts the pods there are at its first use. */
-  counter(namespace: string, selector: LabelMatcher): SpreadCounter {
-    const key = `${namespace}/${selector.key}`
+  counter(namespace: string, selector: Selector): SpreadCounter {
+    const key = `${namespace}/${textOf(selector)}`
     const counter = this.#counters.get(key) ?? this.#create(key, namespace, selector)
     counter.lastUse = ++this.#uses
     return counter
   }
 
   /** Counts a pod in (`by` 1) or out (-1). */
-  count(namespace: string, labels: Labels, slot: number, by: 1 | -1): void {
+  count(namespace: string, labels: Labels | undefined, slot: number, by: 1 | -1): void {
     const group = this.#group(namespace, labels)
     const pods = (group.podsBySlot.get(slot) ?? 0) + by
     if (pods > 0) group.podsBySlot.set(slot, pods)
@@ -60,7 +68,7 @@ export class SpreadCounts {
     if (group.podsBySlot.size === 0) this.#drop(group)
   }
 
-  #group(namespace: string, labels: Labels): LabelGroup {
+  #group(namespace: string, labels: Labels | undefined): LabelGroup {
     let groups = this.#groups.get(namespace)
     if (groups === undefined) this.#groups.set(namespace, (groups = new Map()))
     const key = labels === undefined ? '{}' : JSON.stringify(labels)
@@ -81,7 +89,7 @@ export class SpreadCounts {
     if (groups?.size === 0) this.#groups.delete(group.namespace)
   }
 
-  #create(key: string, namespace: string, selector: LabelMatcher): SpreadCounter {
+  #create(key: string, namespace: string, selector: Selector): SpreadCounter {
     if (this.#counters.size >= countersMax) this.#dropOldest()
     const counter: SpreadCounter = { namespace, selector, counts: new Int32Array(this.#table.capacity), lastUse: 0 }
     this.#counters.set(key, counter)

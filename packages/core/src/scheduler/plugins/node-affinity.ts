@@ -10,8 +10,7 @@ export const nodeAffinityFilter: FilterPlugin = ruleFilter({
   changes: nodeChange.labels,
   reason: () => "node(s) didn't match Pod's node affinity/selector",
   preFilter({ shape: { rules } }) {
-    const required = rules.affinity?.requiredDuringSchedulingIgnoredDuringExecution
-    if (required === undefined && Object.keys(rules.nodeSelector ?? {}).length === 0) return 'skip'
+    if (rules.requiredTerms === undefined && Object.keys(rules.nodeSelector ?? {}).length === 0) return 'skip'
     if (rules.nodeNames === undefined) return 'filter'
     return rules.nodeNames.size === 0 ? { rejection: 'pod affinity terms conflict' } : { nodeNames: rules.nodeNames }
   },
@@ -20,7 +19,7 @@ export const nodeAffinityFilter: FilterPlugin = ruleFilter({
 /** Preferred node affinity: the more weight matches, the better. */
 export const nodeAffinityScore: ScorePlugin = {
   name: 'NodeAffinity',
-  preScore: ({ shape }) => (shape.rules.hasPreferences ? 'score' : 'skip'),
+  preScore: ({ shape }) => (shape.rules.preferredTerms.length > 0 ? 'score' : 'skip'),
   score({ shape }, slots, count, scores) {
     const { affinityWeights } = shape.rules
     for (let i = 0; i < count; i++) scores[i] = affinityWeights[slots[i] as number] as number

@@ -1,3 +1,4 @@
+import { Selector, selectNothing, selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type { DefaultSelectors } from '../default-selector.ts'
 import {
   scoreMax,
@@ -7,7 +8,6 @@ import {
   type PreFilterResult,
   type ScorePlugin,
 } from '../framework.ts'
-import { matcherOf, matchesNothing, requirementsOf, type LabelMatcher } from '../label-matching.ts'
 import { nodeChange, type LabelColumn, type NodeTable } from '../node-table.ts'
 import { breaks, type PlacementRules } from '../placement-rules.ts'
 import type { PodShape } from '../pod-shape.ts'
@@ -21,7 +21,7 @@ interface Constraint {
   readonly maxSkew: number
   readonly topologyKey: string
   readonly minDomains: number
-  readonly selector: LabelMatcher
+  readonly selector: Selector
   /** 1 when the pod itself counts in the domain it goes to. */
   readonly selfCount: number
   /** Nodes that break one of these placement rules do not count as part of their domain. */
@@ -292,34 +292,34 @@ function compileOne(shape: PodShape, constraint: TopologySpreadConstraint): Cons
     topologyKey: constraint.topologyKey,
     minDomains: constraint.minDomains ?? 1,
     // A selector that selects everything counts nothing (`countPodsMatchSelector`), yet the pod matches it.
-    selector: selector.isEmpty ? matchesNothing : selector,
+    selector: selector.empty ? selectNothing : selector,
     selfCount: selector.matches(shape.labels) ? 1 : 0,
     excludes,
   }
 }
 
-function selectorOf(shape: PodShape, { labelSelector, matchLabelKeys }: TopologySpreadConstraint): LabelMatcher {
-  if (labelSelector === undefined) return matchesNothing
+function selectorOf(shape: PodShape, { labelSelector, matchLabelKeys }: TopologySpreadConstraint): Selector {
+  if (labelSelector === undefined) return selectNothing
   const sameValues = (matchLabelKeys ?? []).flatMap((key) => {
     const value = shape.labels?.[key]
-    return value === undefined ? [] : [{ key, operator: 'In', values: [value] }]
+    return value === undefined ? [] : [{ key, operator: 'In' as const, values: [value] }]
   })
-  return matcherOf([...requirementsOf(labelSelector), ...sameValues])
+  return new Selector([...selectorFromLabelSelector(labelSelector).requirements, ...sameValues])
 }
 
-const defaultsByMatcher = new WeakMap<LabelMatcher, readonly Constraint[]>()
+const defaultsBySelector = new WeakMap<Selector, readonly Constraint[]>()
 
 function systemDefaults(shape: PodShape, defaults: DefaultSelectors): readonly Constraint[] {
   const selector = defaults.selectorFor(shape)
   if (selector === undefined) return []
-  let constraints = defaultsByMatcher.get(selector)
+  let constraints = defaultsBySelector.get(selector)
   if (constraints === undefined) {
     const shared = { selector, minDomains: 1, selfCount: 1, excludes: breaks.affinity }
     constraints = [
       { ...shared, topologyKey: hostnameLabel, maxSkew: 3 },
       { ...shared, topologyKey: zoneLabel, maxSkew: 5 },
     ]
-    defaultsByMatcher.set(selector, constraints)
+    defaultsBySelector.set(selector, constraints)
   }
   return constraints
 }
