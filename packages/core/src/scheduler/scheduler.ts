@@ -1,4 +1,4 @@
-import { formatKey, isConflict, isNotFound, keyOf, type KubernetesObject } from '@binnacle/apimachinery'
+import { formatKey, formatTime, isConflict, isNotFound, keyOf, type KubernetesObject } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import { BatchWriter } from './batch-writer.ts'
@@ -242,7 +242,7 @@ export class Scheduler {
   #writeCondition({ pod }: QueuedPod, reason: string, message: string): void {
     const known = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
     if (known?.status === 'False' && known.reason === reason && known.message === message) return
-    const now = new Date(this.#environment.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z')
+    const now = formatTime(this.#environment.nowMs())
     const lastTransitionTime = known?.status === 'False' ? (known.lastTransitionTime ?? now) : now
     const condition = {
       type: 'PodScheduled',
