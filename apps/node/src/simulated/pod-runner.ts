@@ -1,0 +1,114 @@
+import { isConflict, isNotFound, keyOf } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite } from '@binnacle/client'
+import type { ResourceDefinition } from '@binnacle/resources'
+import type { Pod } from './pod.ts'
+import type { ContainerEvent } from './simulated-container.ts'
+import type { SimulatedPod } from './simulated-pod.ts'
+import type { Timeline } from './timeline.ts'
+import type { WriteBatcher, WriteSource } from './write-batcher.ts'
+
+/** What a {@link PodRunner} needs around it. */
+export interface PodRunnerEnvironment {
+  readonly pods: ResourceDefinition<any>
+  readonly timeline: Timeline
+  readonly batcher: WriteBatcher
+  nowMs(): number
+  tell(pod: Pod, event: ContainerEvent): void
+  logError(message: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+/** Pause after a write that failed for a passing reason. */
+const retryMs = 1_000
+
+/** Moves one simulated pod on and reports what it does: advances it when something is due, writes its status, deletes it in the end. */
+export class PodRunner implements WriteSource {
+  readonly #environment: PodRunnerEnvironment
+  readonly #simulated: SimulatedPod
+  #wakeAtMs = Number.POSITIVE_INFINITY
+  /** True once nothing is left to do: the pod is gone, or is not ours any more. */
+  #isOver = false
+
+  constructor(environment: PodRunnerEnvironment, simulated: SimulatedPod) {
+    this.#environment = environment
+    this.#simulated = simulated
+  }
+
+  /** The address that the pod has of its node's range. */
+  get ownAddress(): string | undefined {
+    return this.#simulated.ownAddress
+  }
+
+  /** Takes up the pod: a new one is reported as accepted, one that ran before goes on without a word. */
+  start(): void {
+    const { pod } = this.#simulated
+    if (pod.status?.startTime === undefined) this.#environment.batcher.add(this, { canWait: true })
+    this.update(pod)
+  }
+
+  /** Takes over the pod as it is now. */
+  update(pod: Pod): void {
+    if (this.#isOver) return
+    if (this.#simulated.update(pod, this.#environment.nowMs())) this.#report()
+    this.#advance()
+  }
+
+  /** Does nothing more. */
+  end(): void {
+    this.#isOver = true
+    this.#environment.batcher.remove(this)
+  }
+
+  takeWrites(): readonly BatchWrite[] {
+    if (this.#isOver) return []
+    const { pod, isStopped } = this.#simulated
+    const key = keyOf(pod)
+    const { uid } = pod.metadata
+    const { pods } = this.#environment
+    const status = this.#simulated.status(this.#environment.nowMs())
+    const patch = { type: 'strategic', body: { metadata: { uid }, status } } as const
+    const report: BatchWrite = { verb: 'patch', resource: pods, key, patch, subresource: 'status' }
+    if (!isStopped) return [report]
+    const options = { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) }
+    const remove: BatchWrite = { verb: 'delete', resource: pods, key, options }
+    // A pod that never ran has no last state to tell.
+    return status.phase === 'Pending' ? [remove] : [report, remove]
+  }
+
+  written(results: readonly BatchResult[]): void {
+    const errors = results.flatMap((r) => ('error' in r ? [r.error] : []))
+    const isStopped = this.#simulated.isStopped
+    if (this.#isOver) return
+    if (errors.some((error) => isNotFound(error) || isConflict(error)) || (errors.length === 0 && isStopped)) {
+      this.end()
+      return
+    }
+    const error = errors[0]
+    if (error === undefined) return
+    const { name, namespace } = this.#simulated.pod.metadata
+    this.#environment.logError('cannot write the state of a pod', { namespace, name, error: error.message })
+    this.#environment.timeline.at(this.#environment.nowMs() + retryMs, () => this.#report())
+  }
+
+  #advance(): void {
+    const { isChanged, events } = this.#simulated.advance(this.#environment.nowMs())
+    for (const event of events) this.#environment.tell(this.#simulated.pod, event)
+    if (isChanged) this.#report()
+    this.#wakeWhenDue()
+  }
+
+  #wakeWhenDue(): void {
+    const atMs = this.#simulated.nextAtMs
+    if (atMs >= this.#wakeAtMs) return
+    this.#wakeAtMs = atMs
+    this.#environment.timeline.at(atMs, () => {
+      // Overtaken by an earlier waking.
+      if (this.#wakeAtMs !== atMs) return
+      this.#wakeAtMs = Number.POSITIVE_INFINITY
+      if (!this.#isOver) this.#advance()
+    })
+  }
+
+  #report(): void {
+    if (!this.#isOver) this.#environment.batcher.add(this, { canWait: false })
+  }
+}
