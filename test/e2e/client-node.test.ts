@@ -15,7 +15,7 @@ beforeAll(() => {
 }, 240_000)
 afterAll(() => product?.remove())
 
-describe('@kubernetes/client-node', { sequential: true }, () => {
+describe('@kubernetes/client-node', () => {
   it('creates, reads, replaces and deletes', async () => {
     const core = config.makeApiClient(k8s.CoreV1Api)
     const created = await core.createNamespacedConfigMap({

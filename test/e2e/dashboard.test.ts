@@ -35,7 +35,7 @@ async function send(method: string, where: string, body?: unknown, headers = {})
   if (answer.status >= 300) throw new Error(answer.body)
 }
 
-describe.skipIf(chromiumPath === undefined)('the dashboard in Chromium', { sequential: true }, () => {
+describe.skipIf(chromiumPath === undefined)('the dashboard in Chromium', () => {
   beforeAll(async () => {
     product = startProduct(['--simulated-nodes', '3'])
     const args = [

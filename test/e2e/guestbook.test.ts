@@ -51,7 +51,7 @@ const walk = /* GraphQL */ `
   }
 `
 
-describe.skipIf(kubectlPath === undefined)('the guestbook with kubectl', { sequential: true }, () => {
+describe.skipIf(kubectlPath === undefined)('the guestbook with kubectl', () => {
   it('is applied and becomes ready', async () => {
     const applied = await product.kubectl('apply', '-f', 'examples/guestbook.yaml')
     expect(applied.trim().split('\n')).toEqual([

@@ -14,7 +14,7 @@ beforeAll(() => {
 }, 240_000)
 afterAll(() => product?.remove())
 
-describe('npm start', { sequential: true }, () => {
+describe('npm start', () => {
   it('leaves what people and scripts need in the data directory', () => {
     expect(product.endpoints.api).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/)
     expect(product.endpoints.graphql).toBe(`${product.endpoints.api}/graphql`)

@@ -1,2 +1,11 @@
-export * from './resource-definition.ts'
+/**
+ * Every kind of Kubernetes as data: names, structure, columns, edges, defaults and rules. Nothing here does I/O beyond reading its own generated
+ * files. It never knows how objects are stored or served.
+ */
+export * from './columns.ts'
+export type { KindEntry } from './define-resource.ts'
+export type * from './generated/types.ts'
+export * from './kinds/index.ts'
 export * from './registry.ts'
+export * from './resource-definition.ts'
+export { schemaNames, schemaOf } from './schemas.ts'

@@ -19,22 +19,23 @@ export interface PrinterColumn<T extends KubernetesObject = KubernetesObject> {
 }
 
 /** How the objects of one resource lead to others; GraphQL edges and the dashboard's relations come from it. */
-export type Edge = { readonly to: () => ResourceDefinition<any> } & (
+export type Edge = { readonly to: () => ResourceDefinition<any> } &
   /** Many: objects whose controller owner reference is this object. */
-  | { readonly by: 'controlledBy' }
-  /** One: the controller of this object, when it is of that kind. */
-  | { readonly by: 'controller' }
-  /** One: the object that the text at `path` names, in the same namespace where that is namespaced. */
-  | { readonly by: 'name'; readonly path: string }
-  /** Many: the objects whose `path` names this object. */
-  | { readonly by: 'namedBy'; readonly path: string }
-  /** Many, same namespace: objects whose labels match the selector at `path` (a LabelSelector or a plain map). An empty plain map selects nothing. */
-  | { readonly by: 'selector'; readonly path: string }
-  /** Many, same namespace: objects whose selector at `path` matches this object's labels. */
-  | { readonly by: 'selectedBy'; readonly path: string }
-  /** Many, same namespace: objects that carry `label` = this object's name. */
-  | { readonly by: 'label'; readonly label: string }
-)
+  (
+    | { readonly by: 'controlledBy' }
+    /** One: the controller of this object, when it is of that kind. */
+    | { readonly by: 'controller' }
+    /** One: the object that the text at `path` names, in the same namespace where that is namespaced. */
+    | { readonly by: 'name'; readonly path: string }
+    /** Many: the objects whose `path` names this object. */
+    | { readonly by: 'namedBy'; readonly path: string }
+    /** Many, same namespace: objects whose labels match the selector at `path` (a LabelSelector or a plain map). An empty plain map selects nothing. */
+    | { readonly by: 'selector'; readonly path: string }
+    /** Many, same namespace: objects whose selector at `path` matches this object's labels. */
+    | { readonly by: 'selectedBy'; readonly path: string }
+    /** Many, same namespace: objects that carry `label` = this object's name. */
+    | { readonly by: 'label'; readonly label: string }
+  )
 
 /**
  * What a kind adds to the write path, with upstream's names and order (kube-apiserver `strategy.go`). Every hook may
