@@ -12,8 +12,24 @@ describe('the options of the node agent', () => {
   it('are read from the command line', () => {
     const { simulation, seed, connection } = parseOptions([
       ...server,
-      ...['--ca', 'ca.crt', '--client-cert', 'c', '--client-key', 'k', '--simulated', '500', '--seed', '7'],
-      ...['--start-delay-ms', '5', '--ready-delay-ms', '1..9', '--failure-rate', '0.25', '--cpu', '500m'],
+      '--ca',
+      'ca.crt',
+      '--client-cert',
+      'c',
+      '--client-key',
+      'k',
+      '--simulated',
+      '500',
+      '--seed',
+      '7',
+      '--start-delay-ms',
+      '5',
+      '--ready-delay-ms',
+      '1..9',
+      '--failure-rate',
+      '0.25',
+      '--cpu',
+      '500m',
     ])
     expect(simulation).toMatchObject({
       nodes: 500,

@@ -21,8 +21,13 @@ export const nodeChange = { allocatable: 1, labels: 2, taints: 4, unschedulable:
 export interface LabelColumn {
   readonly key: string
   values: Int32Array
-  /** How many distinct values have been numbered; ids are below it. */
   readonly ids: Map<string, number>
+  /** How many nodes have each value, by value id; at least as long as there are ids. */
+  nodesByValue: Int32Array
+  /** How many nodes have the label. */
+  nodesLabelled: number
+  /** Rises whenever a node's value changes. */
+  epoch: number
 }
 
 const initialCapacity = 64
@@ -109,7 +114,7 @@ export class NodeTable {
     if ((changed & ~nodeChange.allocatable) !== 0) this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
     if ((changed & nodeChange.labels) !== 0) {
       if (!isNew && zoneOf(old as SchedulableNode) !== zoneOf(node)) this.#orderIsStale = true
-      for (const column of this.#labelColumns.values()) setLabel(column, slot, node)
+      for (const column of this.#labelColumns.values()) setLabel(column, slot, node.metadata.labels?.[column.key])
     }
     return changed
   }
@@ -124,7 +129,7 @@ export class NodeTable {
     this.#orderIsStale = true
     this.podsAllocatable[slot] = 0
     for (const column of this.allocatable) column[slot] = 0
-    for (const column of this.#labelColumns.values()) column.values[slot] = -1
+    for (const column of this.#labelColumns.values()) setLabel(column, slot, undefined)
     this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
     this.releaseIfUnused(slot)
   }
@@ -155,11 +160,17 @@ export class NodeTable {
   labelColumn(key: string): LabelColumn {
     let column = this.#labelColumns.get(key)
     if (column === undefined) {
-      column = { key, values: new Int32Array(this.capacity).fill(-1), ids: new Map() }
+      column = {
+        key,
+        values: new Int32Array(this.capacity).fill(-1),
+        ids: new Map(),
+        nodesByValue: new Int32Array(initialCapacity),
+        nodesLabelled: 0,
+        epoch: 0,
+      }
       this.#labelColumns.set(key, column)
       for (let slot = 0; slot < this.slotsEnd; slot++) {
-        const node = this.nodes[slot]
-        if (node !== undefined) setLabel(column, slot, node)
+        setLabel(column, slot, this.nodes[slot]?.metadata.labels?.[key])
       }
     }
     return column
@@ -226,18 +237,30 @@ export function grown<T extends { set(from: T): void }>(old: T, longer: T): T {
   return longer
 }
 
-function setLabel(column: LabelColumn, slot: number, node: SchedulableNode): void {
-  const value = node.metadata.labels?.[column.key]
-  if (value === undefined) {
-    column.values[slot] = -1
-    return
+function setLabel(column: LabelColumn, slot: number, value: string | undefined): void {
+  const before = column.values[slot] as number
+  const id = value === undefined ? -1 : idOf(column, value)
+  if (id === before) return
+  column.values[slot] = id
+  column.epoch++
+  if (before >= 0) {
+    column.nodesByValue[before] = (column.nodesByValue[before] as number) - 1
+    column.nodesLabelled--
   }
+  if (id >= 0) {
+    column.nodesByValue[id] = (column.nodesByValue[id] as number) + 1
+    column.nodesLabelled++
+  }
+}
+
+function idOf(column: LabelColumn, value: string): number {
   let id = column.ids.get(value)
   if (id === undefined) {
     id = column.ids.size
     column.ids.set(value, id)
+    if (id >= column.nodesByValue.length) column.nodesByValue = grown(column.nodesByValue, new Int32Array(id * 2))
   }
-  column.values[slot] = id
+  return id
 }
 
 function zoneOf(node: SchedulableNode): string {

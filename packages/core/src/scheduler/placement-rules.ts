@@ -47,6 +47,11 @@ export class PlacementRules {
     this.nodeNames = namedNodes(affinity)
   }
 
+  /** True when affinity and node selector leave out no node. */
+  get admitsAll(): boolean {
+    return this.requiredTerms === undefined && Object.keys(this.nodeSelector ?? {}).length === 0
+  }
+
   /** Makes the verdicts of the given slots current. */
   refresh(table: NodeTable, slots: Int32Array, count: number): void {
     if (this.#epochs.length < table.slotsEnd) this.#grow(table.capacity)

@@ -1,5 +1,5 @@
 import type { Labels, Selector } from '@binnacle/apimachinery'
-import { grown, type NodeTable } from './node-table.ts'
+import { grown, type LabelColumn, type NodeTable } from './node-table.ts'
 
 /**
  * How many pods of a namespace match a selector, by node slot: kept for every selector that spreading asks for, and repaired by
@@ -22,7 +22,32 @@ export interface SpreadCounter {
   readonly namespace: string
   readonly selector: Selector
   counts: Int32Array
+  /** Sums of `counts` over the nodes of each value of a label; those of an older epoch of the label are not kept up. */
+  readonly sums: Map<LabelColumn, { epoch: number; byValue: Int32Array }>
   lastUse: number
+}
+
+/** Matching pods by value id of a label, over all nodes that have the label. */
+export function sumsBy(counter: SpreadCounter, column: LabelColumn): Int32Array {
+  const known = counter.sums.get(column)
+  if (known !== undefined && known.epoch === column.epoch) return known.byValue
+  const byValue = new Int32Array(column.ids.size)
+  const { values } = column
+  const { counts } = counter
+  for (let slot = 0; slot < values.length; slot++) {
+    const id = values[slot] as number
+    if (id >= 0) byValue[id] = (byValue[id] as number) + (counts[slot] as number)
+  }
+  counter.sums.set(column, { epoch: column.epoch, byValue })
+  return byValue
+}
+
+function countOne(counter: SpreadCounter, slot: number, by: number): void {
+  counter.counts[slot] = (counter.counts[slot] as number) + by
+  for (const [column, { epoch, byValue }] of counter.sums) {
+    const id = column.values[slot] as number
+    if (epoch === column.epoch && id >= 0) byValue[id] = (byValue[id] as number) + by
+  }
 }
 
 const texts = new WeakMap<Selector, string>()
@@ -64,7 +89,7 @@ export class SpreadCounts {
     const pods = (group.podsBySlot.get(slot) ?? 0) + by
     if (pods > 0) group.podsBySlot.set(slot, pods)
     else group.podsBySlot.delete(slot)
-    for (const counter of group.counters) counter.counts[slot] = (counter.counts[slot] as number) + by
+    for (const counter of group.counters) countOne(counter, slot, by)
     if (group.podsBySlot.size === 0) this.#drop(group)
   }
 
@@ -91,12 +116,18 @@ export class SpreadCounts {
 
   #create(key: string, namespace: string, selector: Selector): SpreadCounter {
     if (this.#counters.size >= countersMax) this.#dropOldest()
-    const counter: SpreadCounter = { namespace, selector, counts: new Int32Array(this.#table.capacity), lastUse: 0 }
+    const counter: SpreadCounter = {
+      namespace,
+      selector,
+      counts: new Int32Array(this.#table.capacity),
+      sums: new Map(),
+      lastUse: 0,
+    }
     this.#counters.set(key, counter)
     for (const group of this.#groups.get(namespace)?.values() ?? []) {
       if (!selector.matches(group.labels)) continue
       group.counters.push(counter)
-      for (const [slot, pods] of group.podsBySlot) counter.counts[slot] = (counter.counts[slot] as number) + pods
+      for (const [slot, pods] of group.podsBySlot) countOne(counter, slot, pods)
     }
     return counter
   }

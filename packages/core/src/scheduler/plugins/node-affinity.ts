@@ -10,7 +10,7 @@ export const nodeAffinityFilter: FilterPlugin = ruleFilter({
   changes: nodeChange.labels,
   reason: () => "node(s) didn't match Pod's node affinity/selector",
   preFilter({ shape: { rules } }) {
-    if (rules.requiredTerms === undefined && Object.keys(rules.nodeSelector ?? {}).length === 0) return 'skip'
+    if (rules.admitsAll) return 'skip'
     if (rules.nodeNames === undefined) return 'filter'
     return rules.nodeNames.size === 0 ? { rejection: 'pod affinity terms conflict' } : { nodeNames: rules.nodeNames }
   },

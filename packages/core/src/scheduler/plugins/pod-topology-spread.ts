@@ -8,10 +8,11 @@ import {
   type PreFilterResult,
   type ScorePlugin,
 } from '../framework.ts'
-import { nodeChange, type LabelColumn, type NodeTable } from '../node-table.ts'
+import { nodeChange, type LabelColumn } from '../node-table.ts'
 import { breaks, type PlacementRules } from '../placement-rules.ts'
 import type { PodShape } from '../pod-shape.ts'
 import type { TopologySpreadConstraint } from '../scheduled-objects.ts'
+import { sumsBy } from '../spread-counts.ts'
 
 const hostnameLabel = 'kubernetes.io/hostname'
 const zoneLabel = 'topology.kubernetes.io/zone'
@@ -33,15 +34,16 @@ interface Constraints {
   readonly preferred: readonly Constraint[]
 }
 
-/** A constraint with the pods there are, by domain. Domains are the label's value ids plus one; 0 is the absent label. */
+/** A constraint with the pods there are, by domain; a domain is a value id of the label. */
 interface Tally {
   readonly constraint: Constraint
   readonly values: Int32Array
   /** Matching pods by node slot. */
   readonly podsBySlot: Int32Array
   readonly podsByDomain: Int32Array
-  /** 1 for domains that take part. */
-  readonly isDomain: Uint8Array
+  /** Above 0 for domains that take part. */
+  readonly isDomain: Uint8Array | Int32Array
+  readonly domainsEnd: number
 }
 
 /** Spreading of a pod's kind over the domains of a topology, as far as it is required and as far as it is wished. */
@@ -81,13 +83,9 @@ class RequiredSpread implements FilterPlugin {
   }
 
   preFilter(cycle: Cycle): PreFilterResult {
-    const { cluster, shape } = cycle
-    const constraints = this.#constraintsOf(shape)
+    const constraints = this.#constraintsOf(cycle.shape)
     if (constraints.length === 0) return 'skip'
-    const order = cluster.table.order()
-    shape.rules.refresh(cluster.table, order, order.length)
-    this.#tallies = this.#scratch.talliesOf(cycle, constraints)
-    countDomains(this.#tallies, order, shape.rules)
+    this.#tallies = this.#scratch.talliesOf(cycle, constraints, true)
     this.#fewest = this.#tallies.map(fewestInDomain)
     return 'filter'
   }
@@ -101,8 +99,8 @@ class RequiredSpread implements FilterPlugin {
       kept = 0
       for (let i = 0; i < candidates; i++) {
         const slot = slots[i] as number
-        const domain = (values[slot] as number) + 1
-        if (domain > 0 && (podsByDomain[domain] as number) <= podsMax) slots[kept++] = slot
+        const domain = values[slot] as number
+        if (domain >= 0 && (podsByDomain[domain] as number) <= podsMax) slots[kept++] = slot
       }
     }
     return kept
@@ -110,8 +108,8 @@ class RequiredSpread implements FilterPlugin {
 
   reasons(_cycle: Cycle, slot: number): readonly string[] {
     for (const [t, { constraint, values, podsByDomain }] of this.#tallies.entries()) {
-      const domain = (values[slot] as number) + 1
-      if (domain === 0) return ["node(s) didn't match pod topology spread constraints (missing required label)"]
+      const domain = values[slot] as number
+      if (domain < 0) return ["node(s) didn't match pod topology spread constraints (missing required label)"]
       if ((podsByDomain[domain] as number) + constraint.selfCount - (this.#fewest[t] as number) > constraint.maxSkew)
         break
     }
@@ -134,130 +132,159 @@ class PreferredSpread implements ScorePlugin {
   #tallies: readonly Tally[] = []
   #weights: number[] = []
   #needsAllLabels = false
+  /** Domains that were seen in the present decision carry its mark. */
+  #seen = new Uint32Array(0)
+  #mark = 0
 
   constructor(constraintsOf: (shape: PodShape) => readonly Constraint[]) {
     this.#constraintsOf = constraintsOf
   }
 
   preScore(cycle: Cycle, slots: Int32Array, count: number): 'skip' | 'score' {
-    const { cluster, shape } = cycle
+    const { shape } = cycle
     const constraints = this.#constraintsOf(shape)
     if (constraints.length === 0) return 'skip'
     // A node without zone label still takes part in spreading over hosts, unless the pod's own constraints name the zone.
     this.#needsAllLabels = shape.spreadConstraints.length > 0
-    this.#tallies = this.#scratch.talliesOf(cycle, constraints)
-    let ignored = 0
-    for (let i = 0; i < count; i++) {
-      const slot = slots[i] as number
-      if (this.#needsAllLabels && lacksLabel(this.#tallies, slot)) ignored++
-      else for (const { values, isDomain } of this.#tallies) isDomain[(values[slot] as number) + 1] = 1
-    }
-    this.#weights = this.#tallies.map(({ constraint, isDomain }) => {
-      const domains = constraint.topologyKey === hostnameLabel ? count - ignored : countOnes(isDomain)
-      return Math.log(domains + 2)
+    this.#tallies = this.#scratch.talliesOf(cycle, constraints, this.#needsAllLabels)
+    let counted = count
+    if (this.#needsAllLabels)
+      for (let i = 0; i < count; i++) if (lacksLabel(this.#tallies, slots[i] as number)) counted--
+    this.#weights = this.#tallies.map((tally) => {
+      const isHost = tally.constraint.topologyKey === hostnameLabel
+      return Math.log((isHost ? counted : this.#candidateDomains(tally, slots, count)) + 2)
     })
-    const order = cluster.table.order()
-    shape.rules.refresh(cluster.table, order, order.length)
-    for (const tally of this.#tallies) {
-      if (tally.constraint.topologyKey !== hostnameLabel) this.#countCandidateDomains(tally, order, shape.rules)
-    }
     return 'score'
   }
 
   score(_cycle: Cycle, slots: Int32Array, count: number, scores: Float64Array): void {
-    let least = Number.MAX_SAFE_INTEGER
-    let greatest = 0
+    scores.fill(0, 0, count)
+    for (let t = 0; t < this.#tallies.length; t++) {
+      addPods(this.#tallies[t] as Tally, this.#weights[t] as number, slots.subarray(0, count), scores)
+    }
+    if (this.#needsAllLabels) {
+      for (let i = 0; i < count; i++) if (lacksLabel(this.#tallies, slots[i] as number)) scores[i] = ignored
+    }
+    turnRound(scores, count)
+  }
+
+  /** How many different values the candidates have; none is a value too. */
+  #candidateDomains({ values, domainsEnd }: Tally, slots: Int32Array, count: number): number {
+    if (this.#seen.length <= domainsEnd) this.#seen = new Uint32Array(2 * domainsEnd + 1)
+    const mark = ++this.#mark
+    let domains = 0
     for (let i = 0; i < count; i++) {
       const slot = slots[i] as number
-      const score = this.#needsAllLabels && lacksLabel(this.#tallies, slot) ? -1 : this.#rawScore(slot)
-      scores[i] = score
-      if (score < 0) continue
-      if (score < least) least = score
-      if (score > greatest) greatest = score
-    }
-    for (let i = 0; i < count; i++) {
-      const score = scores[i] as number
-      if (score < 0) scores[i] = 0
-      else scores[i] = greatest === 0 ? scoreMax : Math.floor((scoreMax * (greatest + least - score)) / greatest)
-    }
-  }
-
-  #rawScore(slot: number): number {
-    let score = 0
-    for (let t = 0; t < this.#tallies.length; t++) {
-      const { constraint, values, podsBySlot, podsByDomain } = this.#tallies[t] as Tally
-      const domain = (values[slot] as number) + 1
-      if (domain === 0) continue
-      const pods = (constraint.topologyKey === hostnameLabel ? podsBySlot[slot] : podsByDomain[domain]) as number
-      score += pods * (this.#weights[t] as number) + (constraint.maxSkew - 1)
-    }
-    return Math.round(score)
-  }
-
-  /** Pods of every node count, but only towards domains that a candidate belongs to. */
-  #countCandidateDomains(
-    { constraint, values, podsBySlot, podsByDomain, isDomain }: Tally,
-    order: Int32Array,
-    rules: PlacementRules,
-  ): void {
-    const { verdicts } = rules
-    const { excludes } = constraint
-    for (let i = 0; i < order.length; i++) {
-      const slot = order[i] as number
-      const pods = podsBySlot[slot] as number
-      if (pods === 0 || ((verdicts[slot] as number) & excludes) !== 0) continue
       if (this.#needsAllLabels && lacksLabel(this.#tallies, slot)) continue
       const domain = (values[slot] as number) + 1
-      if (isDomain[domain] === 1) podsByDomain[domain] = (podsByDomain[domain] as number) + pods
+      if (this.#seen[domain] === mark) continue
+      this.#seen[domain] = mark
+      domains++
     }
+    return domains
   }
 }
 
-/** Arrays for the tallies of one decision, used again by the next. */
+/** The score of a node that has not all the labels of the pod's own constraints. */
+const ignored = -1
+
+function addPods(
+  { constraint, values, podsBySlot, podsByDomain }: Tally,
+  weight: number,
+  slots: Int32Array,
+  scores: Float64Array,
+): void {
+  const isHost = constraint.topologyKey === hostnameLabel
+  const tolerance = constraint.maxSkew - 1
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as number
+    const domain = values[slot] as number
+    if (domain < 0) continue
+    const pods = (isHost ? podsBySlot[slot] : podsByDomain[domain]) as number
+    scores[i] = (scores[i] as number) + pods * weight + tolerance
+  }
+}
+
+/** Makes of fewer pods a better score. */
+function turnRound(scores: Float64Array, count: number): void {
+  let least = Number.MAX_SAFE_INTEGER
+  let greatest = 0
+  for (let i = 0; i < count; i++) {
+    const score = Math.round(scores[i] as number)
+    scores[i] = score
+    if (score === ignored) continue
+    if (score < least) least = score
+    if (score > greatest) greatest = score
+  }
+  for (let i = 0; i < count; i++) {
+    const score = scores[i] as number
+    if (score === ignored) scores[i] = 0
+    else scores[i] = greatest === 0 ? scoreMax : Math.floor((scoreMax * (greatest + least - score)) / greatest)
+  }
+}
+
+/** Counts pods by domain; where it must look at each node, in arrays that the next decision uses again. */
 class TallyScratch {
   readonly #pods: Int32Array[] = []
   readonly #isDomain: Uint8Array[] = []
 
-  talliesOf({ cluster, shape }: Cycle, constraints: readonly Constraint[]): Tally[] {
-    return constraints.map((constraint, i) => {
-      const column = cluster.table.labelColumn(constraint.topologyKey)
-      const { counts } = cluster.spread.counter(shape.namespace, constraint.selector)
-      return { constraint, values: column.values, podsBySlot: counts, ...this.#cleared(i, column, cluster.table) }
+  /** `needsAllLabels`: nodes that lack the label of one constraint take part in none. */
+  talliesOf({ cluster, shape }: Cycle, constraints: readonly Constraint[], needsAllLabels: boolean): Tally[] {
+    const { table, spread } = cluster
+    const { rules } = shape
+    const columns = constraints.map((c) => table.labelColumn(c.topologyKey))
+    const isPartial = needsAllLabels && constraints.length > 1 && columns.some((c) => c.nodesLabelled < table.nodeCount)
+    const ignores = rules.admitsAll ? breaks.affinity : 0
+    const tallies = constraints.map((constraint, i): Tally & { isCounted: boolean } => {
+      const column = columns[i] as LabelColumn
+      const counter = spread.counter(shape.namespace, constraint.selector)
+      const shared = { constraint, values: column.values, podsBySlot: counter.counts, domainsEnd: column.ids.size }
+      // When every node with the label takes part, the sums that are kept up with each pod say it all.
+      const isCounted = !isPartial && (constraint.excludes & ~ignores) === 0
+      if (isCounted)
+        return { ...shared, isCounted, podsByDomain: sumsBy(counter, column), isDomain: column.nodesByValue }
+      return { ...shared, isCounted, ...this.#cleared(i, column.ids.size, table.capacity) }
     })
+    const uncounted = tallies.filter((t) => !t.isCounted)
+    if (uncounted.length > 0) {
+      const order = table.order()
+      rules.refresh(table, order, order.length)
+      for (const tally of uncounted) countDomain(tally, needsAllLabels ? tallies : [tally], order, rules)
+    }
+    return tallies
   }
 
-  #cleared(i: number, column: LabelColumn, table: NodeTable): { podsByDomain: Int32Array; isDomain: Uint8Array } {
-    const domains = column.ids.size + 1
+  #cleared(i: number, domains: number, capacity: number): { podsByDomain: Int32Array; isDomain: Uint8Array } {
     if ((this.#pods[i]?.length ?? 0) < domains) {
-      const length = Math.max(domains, table.capacity)
+      const length = Math.max(domains, capacity)
       this.#pods[i] = new Int32Array(length)
       this.#isDomain[i] = new Uint8Array(length)
     }
-    const podsByDomain = (this.#pods[i] as Int32Array).subarray(0, domains).fill(0)
-    const isDomain = (this.#isDomain[i] as Uint8Array).subarray(0, domains).fill(0)
+    const podsByDomain = (this.#pods[i] ?? new Int32Array(0)).fill(0, 0, domains)
+    const isDomain = (this.#isDomain[i] ?? new Uint8Array(0)).fill(0, 0, domains)
     return { podsByDomain, isDomain }
   }
 }
 
-function countDomains(tallies: readonly Tally[], order: Int32Array, rules: PlacementRules): void {
+/** Counts the pods of the nodes that have the labels of all the given constraints and are not excluded. */
+function countDomain(tally: Tally, labelled: readonly Tally[], order: Int32Array, rules: PlacementRules): void {
+  const { constraint, values, podsBySlot, podsByDomain, isDomain } = tally
   const { verdicts } = rules
+  const { excludes } = constraint
   for (let i = 0; i < order.length; i++) {
     const slot = order[i] as number
-    if (lacksLabel(tallies, slot)) continue
-    for (const { constraint, values, podsBySlot, podsByDomain, isDomain } of tallies) {
-      if (((verdicts[slot] as number) & constraint.excludes) !== 0) continue
-      const domain = (values[slot] as number) + 1
-      podsByDomain[domain] = (podsByDomain[domain] as number) + (podsBySlot[slot] as number)
-      isDomain[domain] = 1
-    }
+    if (((verdicts[slot] as number) & excludes) !== 0 || lacksLabel(labelled, slot)) continue
+    const domain = values[slot] as number
+    podsByDomain[domain] = (podsByDomain[domain] as number) + (podsBySlot[slot] as number)
+    isDomain[domain] = 1
   }
 }
 
 /** Pods in the domain that has fewest; 0 while there are fewer domains than the constraint asks for. */
-function fewestInDomain({ constraint, podsByDomain, isDomain }: Tally): number {
+function fewestInDomain({ constraint, podsByDomain, isDomain, domainsEnd }: Tally): number {
   let fewest = 2 ** 31 - 1
   let domains = 0
-  for (let domain = 1; domain < isDomain.length; domain++) {
+  for (let domain = 0; domain < domainsEnd; domain++) {
     if (isDomain[domain] === 0) continue
     domains++
     if ((podsByDomain[domain] as number) < fewest) fewest = podsByDomain[domain] as number
@@ -268,12 +295,6 @@ function fewestInDomain({ constraint, podsByDomain, isDomain }: Tally): number {
 function lacksLabel(tallies: readonly Tally[], slot: number): boolean {
   for (let t = 0; t < tallies.length; t++) if (((tallies[t] as Tally).values[slot] as number) < 0) return true
   return false
-}
-
-function countOnes(flags: Uint8Array): number {
-  let ones = 0
-  for (let i = 0; i < flags.length; i++) ones += flags[i] as number
-  return ones
 }
 
 function compile(shape: PodShape): Constraints {
