@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { formatTime } from '@binnacle/apimachinery'
-import type { ContainerSpec, ContainerState, ContainerStatus } from './pod.ts'
+import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus } from './pod.ts'
 
 /**
  * One container of a simulated pod:
@@ -51,7 +51,7 @@ interface Termination {
 
 /** The state of one container, moved on by time alone. */
 export class SimulatedContainer {
-  readonly spec: ContainerSpec
+  readonly spec: Container
   readonly isInit: boolean
   /** True for an init container that keeps running beside the others. */
   readonly isSidecar: boolean
@@ -72,7 +72,7 @@ export class SimulatedContainer {
   #last: Termination | undefined
 
   constructor(
-    spec: ContainerSpec,
+    spec: Container,
     options: { isInit: boolean; restartPolicy: string; podUID: string; hasInits: boolean },
     fate: ContainerFate,
   ) {
@@ -133,13 +133,13 @@ export class SimulatedContainer {
   restore(status: ContainerStatus, nowMs: number): void {
     this.restartCount = status.restartCount
     this.#last = terminationOf(status.lastState)
-    const { running, waiting } = status.state
+    const { running, waiting } = status.state ?? {}
     if (running !== undefined) {
       this.phase = 'running'
-      this.#startedAtMs = Date.parse(running.startedAt)
+      this.#startedAtMs = Date.parse(running.startedAt ?? '') || nowMs
       this.isReady = status.ready
       this.#setNextWhileRunning(nowMs)
-    } else if (status.state.terminated !== undefined) {
+    } else if (status.state?.terminated !== undefined) {
       this.phase = 'terminated'
       this.#current = terminationOf(status.state)
       this.nextAtMs = this.#restarts() ? nowMs : Number.POSITIVE_INFINITY
@@ -281,12 +281,15 @@ export class SimulatedContainer {
   }
 }
 
-function terminated(t: Termination): NonNullable<ContainerState['terminated']> {
+function terminated(t: Termination): ContainerStateTerminated {
   return { ...t, reason: t.exitCode === 0 ? 'Completed' : 'Error' }
 }
 
-function terminationOf({ terminated: t }: ContainerState): Termination | undefined {
-  return t && { exitCode: t.exitCode, startedAt: t.startedAt, finishedAt: t.finishedAt, containerID: t.containerID }
+function terminationOf(state: ContainerState | undefined): Termination | undefined {
+  const t = state?.terminated
+  if (t === undefined) return undefined
+  const { exitCode, startedAt = '', finishedAt = '', containerID = '' } = t
+  return { exitCode, startedAt, finishedAt, containerID }
 }
 
 function seconds(ms: number): string {

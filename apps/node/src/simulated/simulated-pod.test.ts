@@ -131,7 +131,8 @@ describe('a simulated pod', () => {
 
   it('runs init containers in order before the others', () => {
     const play = new Play(podOf({ spec: { initContainers: [{ name: 'one' }, { name: 'two' }] } }))
-    const states = (): string[] => (play.status.initContainerStatuses ?? []).map((c) => Object.keys(c.state)[0] ?? '')
+    const states = (): string[] =>
+      (play.status.initContainerStatuses ?? []).map((c) => Object.keys(c.state ?? {})[0] ?? '')
     expect(states()).toEqual(['waiting', 'waiting'])
     expect([play.short, play.condition('Initialized')]).toEqual([
       'Pending PodInitializing 0',
@@ -148,7 +149,7 @@ describe('a simulated pod', () => {
 
   it('lets a sidecar run on beside the containers', () => {
     const play = new Play(podOf({ spec: { initContainers: [{ name: 'proxy', restartPolicy: 'Always' }] } })).until(5)
-    expect(play.status.initContainerStatuses?.map((c) => [Object.keys(c.state)[0], c.ready, c.started])).toEqual([
+    expect(play.status.initContainerStatuses?.map((c) => [Object.keys(c.state ?? {})[0], c.ready, c.started])).toEqual([
       ['running', true, true],
     ])
     expect(play.condition('Ready')).toBe('True')
@@ -161,7 +162,7 @@ describe('a simulated pod', () => {
       'False PodCompleted',
       'True PodCompleted',
     ])
-    expect(play.status.containerStatuses?.[0]?.state.terminated?.finishedAt).toBe('2026-01-01T00:00:06Z')
+    expect(play.status.containerStatuses?.[0]?.state?.terminated?.finishedAt).toBe('2026-01-01T00:00:06Z')
   })
 
   it('fails when it is told to fail and may not restart', () => {
@@ -169,7 +170,7 @@ describe('a simulated pod', () => {
       podOf({ spec: { restartPolicy: 'Never' }, metadata: { annotations: ended('5', '3') } }),
     ).until(60)
     expect([play.short, play.condition('Ready')]).toEqual(['Failed Error 0', 'False PodFailed'])
-    expect(play.status.containerStatuses?.[0]?.state.terminated?.exitCode).toBe(3)
+    expect(play.status.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(3)
   })
 
   it('ends by itself when a Job controls it', () => {
@@ -191,7 +192,7 @@ describe('a simulated pod', () => {
       'Running CrashLoopBackOff 2',
       'Running running 3',
     ])
-    expect(play.status.containerStatuses?.[0]?.lastState.terminated?.exitCode).toBe(1)
+    expect(play.status.containerStatuses?.[0]?.lastState?.terminated?.exitCode).toBe(1)
   })
 
   it('cannot pull its images for a while when it is drawn to fail', () => {

@@ -3,7 +3,7 @@ import {
   exitCodeAnnotation,
   pullErrorAnnotation,
   runSecondsAnnotation,
-  type ContainerSpec,
+  type Container,
   type Pod,
   type PodCondition,
   type PodStatus,
@@ -50,7 +50,7 @@ export class SimulatedPod {
     this.#random = random
     this.#startTime = pod.status?.startTime ?? formatTime(nowMs)
     this.#conditions = pod.status?.conditions ?? []
-    const create = (spec: ContainerSpec, isInit: boolean): SimulatedContainer => this.#createContainer(spec, isInit)
+    const create = (spec: Container, isInit: boolean): SimulatedContainer => this.#createContainer(spec, isInit)
     this.#inits = (pod.spec.initContainers ?? []).map((spec) => create(spec, true))
     this.#containers = pod.spec.containers.map((spec) => create(spec, false))
     if (pod.status?.startTime !== undefined) this.#restore(pod.status, nowMs)
@@ -118,7 +118,7 @@ export class SimulatedPod {
     this.#conditions = this.#currentConditions(nowMs)
     return {
       phase: this.#phase(),
-      conditions: this.#conditions,
+      conditions: [...this.#conditions],
       hostIP,
       hostIPs: [{ ip: hostIP }],
       ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
@@ -128,7 +128,7 @@ export class SimulatedPod {
     }
   }
 
-  #createContainer(spec: ContainerSpec, isInit: boolean): SimulatedContainer {
+  #createContainer(spec: Container, isInit: boolean): SimulatedContainer {
     const options = {
       isInit,
       restartPolicy: this.pod.spec.restartPolicy ?? 'Always',
@@ -138,7 +138,7 @@ export class SimulatedPod {
     return new SimulatedContainer(spec, options, this.#drawFate(spec, isInit))
   }
 
-  #drawFate(spec: ContainerSpec, isInit: boolean): ContainerFate {
+  #drawFate(spec: Container, isInit: boolean): ContainerFate {
     const random = this.#random
     const options = this.#options
     const draw = (rate: number): number => (random() < rate ? 1 + Math.floor(random() * failuresMax) : 0)
@@ -235,7 +235,7 @@ export class SimulatedPod {
     let conditions = this.#conditions
     const set = (type: string, problem: Problem | undefined, status = 'False'): void => {
       const condition = problem === undefined ? { type, status: 'True' } : { type, status, ...problem }
-      conditions = withCondition<PodCondition>(conditions, { ...condition, lastProbeTime: null }, nowMs)
+      conditions = withCondition<PodCondition>(conditions, condition, nowMs)
     }
     set('PodReadyToStartContainers', hasSandbox && running && !this.isStopped ? undefined : {})
     set('Initialized', this.#initProblem(phase), phase === 'Succeeded' ? 'True' : 'False')

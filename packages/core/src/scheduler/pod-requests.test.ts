@@ -17,6 +17,9 @@ const container = (name: string, cpu?: string, restartPolicy?: string) => ({
   ...(restartPolicy === undefined ? {} : { restartPolicy }),
 })
 
+/** The status of container `a`, of which nothing is known yet. */
+const unknown = { name: 'a', image: '', imageID: '', ready: false, restartCount: 0 }
+
 const cpuOf = (p: SchedulablePod): number | undefined => podRequests(p).requests.get('cpu')
 
 describe('amounts', () => {
@@ -68,12 +71,12 @@ describe('the requests of a pod', () => {
   })
 
   it('are the greater of old and new during a resize', () => {
-    const statuses = [{ name: 'a', resources: { requests: { cpu: '4' } }, allocatedResources: { cpu: '2' } }]
+    const statuses = [{ ...unknown, resources: { requests: { cpu: '4' } }, allocatedResources: { cpu: '2' } }]
     expect(cpuOf(pod({ containers: [container('a', '1')] }, { containerStatuses: statuses }))).toBe(4000)
   })
 
   it('leave out a resize that can never happen', () => {
-    const statuses = [{ name: 'a', allocatedResources: { cpu: '2' } }]
+    const statuses = [{ ...unknown, allocatedResources: { cpu: '2' } }]
     const conditions = [{ type: 'PodResizePending', status: 'True', reason: 'Infeasible' }]
     expect(cpuOf(pod({ containers: [container('a', '64')] }, { containerStatuses: statuses, conditions }))).toBe(2000)
   })

@@ -1,5 +1,4 @@
 import { tryParseQuantity } from '@binnacle/apimachinery'
-import type { QuantityText } from './scheduled-objects.ts'
 
 /**
  * Quantities as numbers for the flat arrays: `cpu` in thousandths of a core, everything else in whole units, both rounded up as
@@ -11,7 +10,7 @@ const amounts = new Map<string, number>()
 const amountsMax = 10_000
 
 /** The amount of `resource` that a quantity stands for; 0 for text that is no quantity (the API server admits none). */
-export function amountOf(resource: string, quantity: QuantityText): number {
+export function amountOf(resource: string, quantity: string | number): number {
   const isCpu = resource === 'cpu'
   const memoKey = isCpu ? `c${quantity}` : String(quantity)
   let amount = amounts.get(memoKey)

@@ -72,7 +72,7 @@ describe('why a pod fits nowhere', () => {
 
   it('tells of all resources that a node lacks', () => {
     const p = pod({
-      containers: [{ name: 'c', resources: { requests: { cpu: '9', memory: '9Gi', 'example.com/gpu': 1 } } }],
+      containers: [{ name: 'c', resources: { requests: { cpu: '9', memory: '9Gi', 'example.com/gpu': '1' } } }],
     })
     expect(messageOf(pick([node('a')], p))).toBe(
       '0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient example.com/gpu, 1 Insufficient memory.',

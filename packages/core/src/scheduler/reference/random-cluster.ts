@@ -102,6 +102,7 @@ function randomContainer(chance: Chance, name: string, portShare: number): Conta
   const ports = chance.is(portShare)
     ? [
         {
+          containerPort: 80,
           hostPort: chance.one([80, 443]),
           protocol: chance.one(['TCP', 'UDP']),
           hostIP: chance.one(['0.0.0.0', '10.0.0.1', '10.0.0.2']),
