@@ -247,7 +247,6 @@ export class Scheduler {
     const condition = {
       type: 'PodScheduled',
       status: 'False',
-      lastProbeTime: null,
       lastTransitionTime,
       reason,
       message,

@@ -1,0 +1,289 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { conflict, notFound } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
+import type { ResourceDefinition } from '@binnacle/resources'
+import { describe, expect, it } from 'vitest'
+import { defaultProfile } from './profile.ts'
+import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
+import { Scheduler, type SchedulingEvent } from './scheduler.ts'
+
+const pods = { group: '', plural: 'pods', kind: 'Pod' } as ResourceDefinition<any>
+
+function pod(
+  name: string,
+  cpu = '1',
+  change: { metadata?: object; spec?: object; status?: object } = {},
+): SchedulablePod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default', uid: `uid-${name}`, ...change.metadata },
+    spec: { containers: [{ name: 'c', resources: { requests: { cpu } } }], ...change.spec },
+    ...(change.status === undefined ? {} : { status: change.status }),
+  } as SchedulablePod
+}
+
+function node(name: string, cpu = '4'): SchedulableNode {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+    status: { allocatable: { cpu, memory: '8Gi', pods: '110' } },
+  }
+}
+
+/** A scheduler whose writes are kept rather than made, and whose time stands still until told. */
+class Bench {
+  nowMs = 0
+  readonly writes: BatchWrite[] = []
+  readonly batches: number[] = []
+  readonly events: SchedulingEvent[] = []
+  readonly scheduler: Scheduler
+  answer: (write: BatchWrite) => BatchResult = () => ({ object: pod('written') })
+  /** Resolved before requests are answered. */
+  hold: Promise<void> = Promise.resolve()
+  #timers: { atMs: number; callback: () => void }[] = []
+
+  constructor() {
+    const client = {
+      writeAll: async (writes: readonly BatchWrite[]) => {
+        this.batches.push(writes.length)
+        this.writes.push(...writes)
+        await this.hold
+        return writes.map((write) => this.answer(write))
+      },
+    } as unknown as Client
+    this.scheduler = new Scheduler(
+      {
+        client,
+        pods,
+        nowMs: () => this.nowMs,
+        setTimer: (callback, afterMs) => {
+          const timer = { atMs: this.nowMs + afterMs, callback }
+          this.#timers.push(timer)
+          return () => void (this.#timers = this.#timers.filter((t) => t !== timer))
+        },
+        recordEvent: (_, event) => void this.events.push(event),
+        logError: (message) => expect.unreachable(message),
+      },
+      (defaults) => [defaultProfile(defaults)],
+    )
+    this.scheduler.start()
+  }
+
+  /** Lets everything happen that can happen now. */
+  async settle(): Promise<this> {
+    for (let i = 0; i < 20; i++) await turn()
+    return this
+  }
+
+  async pass(ms: number): Promise<this> {
+    this.nowMs += ms
+    const due = this.#timers.filter((t) => t.atMs <= this.nowMs)
+    this.#timers = this.#timers.filter((t) => t.atMs > this.nowMs)
+    for (const { callback } of due) callback()
+    return await this.settle()
+  }
+
+  get bound(): string[] {
+    return this.writes.flatMap((w) => (w.verb === 'bind' ? [`${w.pod.name} ${w.nodeName}`] : []))
+  }
+
+  get conditions(): string[] {
+    return this.writes.flatMap((w) =>
+      w.verb === 'patch' && 'body' in w.patch ? [JSON.stringify(w.patch.body.status)] : [],
+    )
+  }
+}
+
+describe('the scheduler', () => {
+  it('binds a pod to a node that has room for it, and says so', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect(bench.writes).toEqual([
+      { verb: 'bind', pod: { namespace: 'default', name: 'p' }, podUID: 'uid-p', nodeName: 'a' },
+    ])
+    expect(bench.events).toEqual([
+      {
+        type: 'Normal',
+        reason: 'Scheduled',
+        action: 'Binding',
+        message: 'Successfully assigned default/p to a',
+        reportingController: 'default-scheduler',
+      },
+    ])
+  })
+
+  it('does nothing on the second pass', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    scheduler.podChanged(pod('p', '1', { spec: { nodeName: 'a' } }))
+    scheduler.podChanged(pod('p', '1', { spec: { nodeName: 'a' } }))
+    scheduler.nodeChanged(node('a'))
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('writes the bindings of many pods together', async () => {
+    const { bench, scheduler } = prepared()
+    for (let i = 0; i < 10; i++) scheduler.nodeChanged(node(`n${i}`, '100'))
+    for (let i = 0; i < 200; i++) scheduler.podChanged(pod(`p${i}`))
+    await bench.settle()
+    expect([bench.bound.length, bench.batches.length]).toEqual([200, 1])
+  })
+
+  it('counts pods whose binding is still being written', async () => {
+    const { bench, scheduler } = prepared()
+    let release = (): void => {}
+    bench.hold = new Promise((resolve) => void (release = resolve))
+    scheduler.nodeChanged(node('a', '1'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    scheduler.podChanged(pod('q'))
+    await bench.settle()
+    expect(scheduler.figures.queue.unschedulable).toBe(1)
+    release()
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('tells why a pod fits nowhere, once as long as nothing changes', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '500m'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    const message = '0/1 nodes are available: 1 Insufficient cpu.'
+    expect(bench.events.map((e) => [e.reason, e.message])).toEqual([['FailedScheduling', message]])
+    expect(bench.conditions.map((c) => JSON.parse(c))).toEqual([
+      {
+        conditions: [
+          {
+            type: 'PodScheduled',
+            status: 'False',
+            lastTransitionTime: '1970-01-01T00:00:00Z',
+            reason: 'Unschedulable',
+            message,
+          },
+        ],
+      },
+    ])
+    const status = { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }] }
+    scheduler.podChanged(pod('p', '1', { status }))
+    scheduler.nodeChanged(node('a', '600m'))
+    await bench.pass(400_000)
+    expect([scheduler.figures.decisions, bench.conditions.length]).toEqual([2, 1])
+  })
+
+  it('tries a waiting pod again when a node with room comes, after its back-off', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect(bench.events[0]?.message).toBe('no nodes available to schedule pods')
+    scheduler.nodeChanged(node('a'))
+    await bench.pass(999)
+    expect(bench.bound).toEqual([])
+    await bench.pass(1)
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('tries a waiting pod again when another leaves room for it', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '1'))
+    const other = pod('other', '1', { spec: { nodeName: 'a' } })
+    scheduler.podChanged(other)
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    await bench.pass(10_000)
+    scheduler.podDeleted(other)
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('takes a pod that has ended for gone', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '1'))
+    scheduler.podChanged(pod('other', '1', { spec: { nodeName: 'a' }, status: { phase: 'Succeeded' } }))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('forgets a binding that failed, and tries again after a pause', async () => {
+    const { bench, scheduler } = prepared()
+    bench.answer = (write) => (write.verb === 'bind' ? { error: new Error('no connection') } : { object: pod('p') })
+    scheduler.nodeChanged(node('a', '1'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect([scheduler.cluster.placedCount, scheduler.figures.queue.backingOff]).toEqual([0, 1])
+    expect(bench.conditions[0]).toContain('"reason":"SchedulerError"')
+    bench.answer = () => ({ object: pod('p') })
+    await bench.pass(1000)
+    expect(bench.bound).toEqual(['p a', 'p a'])
+  })
+
+  it('forgets a pod that is gone when it is bound', async () => {
+    const { bench, scheduler } = prepared()
+    bench.answer = () => ({ error: notFound(pods, 'p') })
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect([scheduler.cluster.placedCount, bench.events.length, scheduler.figures.queue.backingOff]).toEqual([0, 0, 0])
+  })
+
+  it('believes the pod where somebody else bound it first', async () => {
+    const { bench, scheduler } = prepared()
+    bench.answer = () => ({ error: conflict(pods, 'p') })
+    scheduler.nodeChanged(node('a'))
+    scheduler.nodeChanged(node('b'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    scheduler.podChanged(pod('p', '1', { spec: { nodeName: 'b' } }))
+    await bench.pass(60_000)
+    expect([bench.bound.length, bench.conditions.length]).toEqual([1, 0])
+    expect(scheduler.cluster.placedPod('uid-p')?.nodeName).toBe('b')
+  })
+
+  it('does not take old news of a pod that it has just bound for a new pod', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    scheduler.podChanged(pod('p', '1', { metadata: { labels: { late: 'label' } } }))
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('leaves alone pods of other schedulers, pods that wait at a gate and pods that are being deleted', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p', '1', { spec: { schedulerName: 'other' } }))
+    scheduler.podChanged(pod('q', '1', { spec: { schedulingGates: [{ name: 'wait' }] } }))
+    scheduler.podChanged(pod('r', '1', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }))
+    await bench.settle()
+    expect(bench.bound).toEqual([])
+    scheduler.podChanged(pod('q'))
+    await bench.settle()
+    expect(bench.bound).toEqual(['q a'])
+  })
+
+  it('decides nothing while it is stopped', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.stop()
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    expect(bench.writes).toEqual([])
+    scheduler.start()
+    await bench.settle()
+    expect(bench.bound).toEqual(['p a'])
+  })
+})
+
+function prepared(): { bench: Bench; scheduler: Scheduler } {
+  const bench = new Bench()
+  return { bench, scheduler: bench.scheduler }
+}
