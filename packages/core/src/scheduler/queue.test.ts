@@ -67,7 +67,7 @@ describe('the scheduling queue', () => {
     const queue = queueOf(pod('a'))
     queue.giveBackUnschedulable(queue.pop() as QueuedPod, 1, 0)
     queue.move(always, 400)
-    expect([queue.counts.backingOff, queue.nextBackoffEndMs()]).toEqual([1, 1000])
+    expect([queue.counts.backingOff, queue.nextFlushMs]).toEqual([1, 1000])
     queue.flush(999)
     expect(queue.counts.backingOff).toBe(1)
     queue.flush(1000)

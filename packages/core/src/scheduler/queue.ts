@@ -55,6 +55,8 @@ export class SchedulingQueue {
   readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
   readonly #counts: Record<QueueState, number> = { active: 0, inFlight: 0, backingOff: 0, unschedulable: 0, gated: 0 }
   #sequence = 0
+  /** No unschedulable pod has waited for too long before this. */
+  #staleAtMs = Number.POSITIVE_INFINITY
 
   /** Pods by state. */
   get counts(): QueueCounts {
@@ -149,18 +151,27 @@ export class SchedulingQueue {
       this.#leave(next)
       this.#enter(next, 'active')
     }
+    if (nowMs >= this.#staleAtMs) this.#moveStale(nowMs)
+  }
+
+  /** When {@link flush} has something to do next; Infinity: not before the queue changes. */
+  get nextFlushMs(): number {
+    return Math.min(this.#backingOff.peek()?.backoffEndsAtMs ?? Number.POSITIVE_INFINITY, this.#staleAtMs)
+  }
+
+  #moveStale(nowMs: number): void {
+    this.#staleAtMs = Number.POSITIVE_INFINITY
     for (const pods of this.#unschedulable.values()) {
       for (const queued of pods) {
-        if (nowMs - queued.queuedAtMs < unschedulableMaxMs) continue
+        const staleAtMs = queued.queuedAtMs + unschedulableMaxMs
+        if (staleAtMs > nowMs) {
+          this.#staleAtMs = Math.min(this.#staleAtMs, staleAtMs)
+          continue
+        }
         this.#leave(queued)
         this.#requeue(queued, nowMs)
       }
     }
-  }
-
-  /** When the next back-off ends; undefined while none runs. */
-  nextBackoffEndMs(): number | undefined {
-    return this.#backingOff.peek()?.backoffEndsAtMs
   }
 
   #add(uid: string, pod: SchedulablePod, shape: PodShape, gated: boolean, nowMs: number): void {
@@ -199,6 +210,7 @@ export class SchedulingQueue {
     if (state === 'active') this.#active.push(queued)
     else if (state === 'backingOff') this.#backingOff.push(queued)
     else if (state === 'unschedulable') {
+      this.#staleAtMs = Math.min(this.#staleAtMs, queued.queuedAtMs + unschedulableMaxMs)
       const alike = this.#unschedulable.get(queued.shape)
       if (alike === undefined) this.#unschedulable.set(queued.shape, new Set([queued]))
       else alike.add(queued)

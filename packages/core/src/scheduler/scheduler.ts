@@ -42,8 +42,6 @@ export interface SchedulerFigures {
 const podsPerSliceMax = 256
 /** Time after which other work gets its turn, in milliseconds. */
 const sliceMs = 8
-/** How often pods that have been unschedulable for long are looked for (kube-scheduler flushes every 30 s). */
-const staleCheckMs = 30_000
 
 /**
  * Gives every pod without a node one: takes pods from the queue, decides on the cluster's present state, assumes the pod placed at
@@ -272,12 +270,11 @@ export class Scheduler {
     this.#environment.recordEvent(pod, { ...event, reportingController: pod.spec.schedulerName ?? 'default-scheduler' })
   }
 
-  /** Wakes when the next back-off ends, or to look for pods that have waited too long. */
+  /** Wakes when the next back-off ends, or when a pod has waited for an event for too long. */
   #setTimer(): void {
     if (!this.#isRunning) return
     const nowMs = this.#environment.nowMs()
-    const stale = this.queue.counts.unschedulable > 0 ? nowMs + staleCheckMs : Number.POSITIVE_INFINITY
-    const atMs = Math.min(this.queue.nextBackoffEndMs() ?? Number.POSITIVE_INFINITY, stale)
+    const atMs = this.queue.nextFlushMs
     if (this.#timerAtMs <= atMs && this.#timerAtMs > nowMs) return
     this.#cancelTimer()
     this.#timerAtMs = atMs
