@@ -25,6 +25,8 @@ export interface Write {
    * `metadata.resourceVersion`.
    */
   readonly data: string
+  /** The object that `data` was encoded from, where the caller has it: it spares parsing it again. It must not change any more. */
+  readonly object?: any
 }
 
 /** Writes that happen together or not at all, with adjacent revisions in the order given. */
@@ -139,7 +141,10 @@ export interface Store {
   /** The object as it was at a revision, from memory where possible, else from Postgres. @throws Compacted below the horizon. */
   getAt(key: StoredKey, revision: Revision): Promise<StoredObject | undefined>
   /** One page of the scope as it was at a revision. @throws Compacted below the horizon. */
-  pageAt(scope: Scope, page: PageRequest): Promise<{ readonly objects: readonly StoredObject[]; readonly more: boolean; readonly remaining: number }>
+  pageAt(
+    scope: Scope,
+    page: PageRequest,
+  ): Promise<{ readonly objects: readonly StoredObject[]; readonly more: boolean; readonly remaining: number }>
   /**
    * Every change of the scope after `since`, exactly once, in order, then live. Resolves when the backlog is delivered up to
    * the cache's revision and the live feed is attached without a gap. @throws Compacted below the horizon.

@@ -1,0 +1,2 @@
+/** Runs a Postgres server of one's own, for `npm start` and for tests. */
+export * from './run-postgres.ts'
