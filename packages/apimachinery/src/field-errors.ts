@@ -50,13 +50,13 @@ export const valueNotFound = (field: string, value: unknown): FieldError => ({
 export const valueTooLong = (field: string, max: number): FieldError => ({
   type: 'FieldValueTooLong',
   field,
-  message: `Too long: may not be more than ${max} bytes`,
+  message: `Too long: may not be more than ${max} ${max === 1 ? 'byte' : 'bytes'}`,
 })
 /** The list is too long. */
 export const tooMany = (field: string, actual: number, max: number): FieldError => ({
   type: 'FieldValueTooMany',
   field,
-  message: `Too many: ${actual}: must have at most ${max} items`,
+  message: `Too many: ${actual}: must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
 })
 /** The value has the wrong type. */
 export const typeInvalid = (field: string, value: unknown, detail: string): FieldError => ({

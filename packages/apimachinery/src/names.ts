@@ -5,6 +5,8 @@ const dns1123LabelText =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
 const subdomainText =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+const wildcardText =
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
 const dns1035Text =
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character"
 const qualifiedNameText =
@@ -18,17 +20,17 @@ const dns1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
 const qualifiedName = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/
 
 const tooLong = (max: number): string => `must be no more than ${max} characters`
+// The comma and the two blanks before "or" are upstream's.
 const regexText = (text: string, regex: string, ...examples: string[]): string =>
-  `${text} (e.g. ${examples
-    .map((example) => `'${example}'`)
-    .join(', or ')
-    .replace(/, or (?=.*, or )/g, ', ')}, regex used for validation is '${regex}')`
+  `${text} (e.g. ${examples.map((example) => `'${example}', `).join(' or ')}regex used for validation is '${regex}')`
 
 /** A DNS-1123 label: Namespace names, container names. */
 export function dns1123LabelProblems(value: string): string[] {
   if (value.length <= 63 && label.test(value)) return []
   const problems = value.length > 63 ? [tooLong(63)] : []
-  if (!label.test(value)) problems.push(regexText(dns1123LabelText, dns1123Label, 'my-name', '123-abc'))
+  if (label.test(value)) return problems
+  if (subdomain.test(value)) problems.push('must not contain dots')
+  else problems.push(regexText(dns1123LabelText, dns1123Label, 'my-name', '123-abc'))
   return problems
 }
 
@@ -39,6 +41,39 @@ export function dns1123SubdomainProblems(value: string): string[] {
   if (!subdomain.test(value))
     problems.push(regexText(subdomainText, `${dns1123Label}(\\.${dns1123Label})*`, 'example.com'))
   return problems
+}
+
+/** A DNS-1123 subdomain that begins with `*.`: hosts of Ingress rules. */
+export function wildcardSubdomainProblems(value: string): string[] {
+  const problems = value.length > 253 ? [tooLong(253)] : []
+  if (!value.startsWith('*.') || !subdomain.test(value.slice(2)))
+    problems.push(regexText(wildcardText, `\\*\\.${dns1123Label}(\\.${dns1123Label})*`, '*.example.com'))
+  return problems
+}
+
+/** What stands for a prefix when a name's rules are checked for `generateName`: a trailing dash is fine there (`maskTrailingDash`). */
+export function maskTrailingDash(prefix: string): string {
+  return prefix.length > 1 && prefix.endsWith('-') ? `${prefix.slice(0, -2)}a` : prefix
+}
+
+/** A percentage, as surge and unavailable amounts take it. */
+export function percentProblems(value: string): string[] {
+  return /^[0-9]+%$/.test(value)
+    ? []
+    : [regexText("a valid percent string must be a numeric string followed by an ending '%'", '[0-9]+%', '1%', '93%')]
+}
+
+/** The name of an HTTP header. */
+export function httpHeaderNameProblems(value: string): string[] {
+  return /^[-A-Za-z0-9]+$/.test(value)
+    ? []
+    : [
+        regexText(
+          "a valid HTTP header must consist of alphanumeric characters or '-'",
+          '[-A-Za-z0-9]+',
+          'X-Header-Name',
+        ),
+      ]
 }
 
 /** A DNS-1035 label: Service names. */
@@ -134,6 +169,7 @@ export function portNumberProblems(value: number): string[] {
 
 /** The name of an environment variable: any printable ASCII but '='. */
 export function envNameProblems(value: string): string[] {
+  if (value === '') return ['environment variable name must be non-empty']
   return /^[ -<>-~]+$/.test(value)
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
