@@ -10,6 +10,13 @@ interface Operation {
 }
 
 const operationsMax = 10_000
+// A few copies of copies would otherwise fill the memory.
+const copiedCharactersMax = 3 * 1024 * 1024
+
+interface Holder {
+  root: unknown
+  copiedCharacters: number
+}
 
 /**
  * Applies a JSON Patch (RFC 6902) to a value; the value is not changed.
@@ -24,7 +31,7 @@ export function applyJsonPatch(document: unknown, operations: readonly unknown[]
       `The allowed maximum operations in a JSON patch is ${operationsMax}, got ${operations.length}`,
     )
   }
-  const holder = { root: structuredClone(document) }
+  const holder: Holder = { root: structuredClone(document), copiedCharacters: 0 }
   for (const operation of operations) applyOperation(holder, checked(operation))
   return holder.root
 }
@@ -42,10 +49,11 @@ function checked(operation: unknown): Operation {
   return candidate as Operation
 }
 
+// kubectl shows the message only when there are details.
 const unprocessable = (message: string): StatusError =>
-  new StatusError('Invalid', `the server rejected our request due to an error in our request: ${message}`)
+  new StatusError('Invalid', `the server rejected our request due to an error in our request: ${message}`, {})
 
-function applyOperation(holder: { root: unknown }, { op, path, from, value }: Operation): void {
+function applyOperation(holder: Holder, { op, path, from, value }: Operation): void {
   switch (op) {
     case 'add':
       return add(holder, path, structuredClone(value))
@@ -59,8 +67,15 @@ function applyOperation(holder: { root: unknown }, { op, path, from, value }: Op
       const moved = remove(holder, from ?? '', 'move')
       return add(holder, path, moved)
     }
-    case 'copy':
-      return add(holder, path, structuredClone(read(holder, from ?? '', 'copy')))
+    case 'copy': {
+      const copied = read(holder, from ?? '', 'copy')
+      holder.copiedCharacters += JSON.stringify(copied).length
+      if (holder.copiedCharacters > copiedCharactersMax)
+        throw unprocessable(
+          `Unable to complete the copy, the accumulated size increase of copy is ${holder.copiedCharacters}, exceeding the limit ${copiedCharactersMax}`,
+        )
+      return add(holder, path, structuredClone(copied))
+    }
     case 'test': {
       if (!jsonEqual(read(holder, path, 'test', true) ?? null, value ?? null))
         throw unprocessable(`testing value ${path} failed`)
@@ -80,7 +95,7 @@ function parsePointer(pointer: string): string[] {
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-function parentOf(holder: { root: unknown }, pointer: string, op: string): { parent: any; key: string } {
+function parentOf(holder: Holder, pointer: string, op: string): { parent: any; key: string } {
   const parts = parsePointer(pointer)
   const key = parts.pop()
   if (key === undefined) return { parent: holder, key: 'root' }
@@ -98,15 +113,18 @@ function own(object: any, key: string): unknown {
   return typeof object === 'object' && object !== null && Object.hasOwn(object, key) ? object[key] : undefined
 }
 
+// Negative indexes count from the end, as in the library that kube-apiserver uses; for an addition the end lies behind the last element.
 function indexIn(list: readonly unknown[], part: string, forAdd: boolean): number {
   if (forAdd && part === '-') return list.length
-  const index = /^-?\d+$/.test(part) ? Number(part) : Number.NaN
-  if (!Number.isInteger(index) || index < 0 || index > list.length || (!forAdd && index === list.length))
+  const places = forAdd ? list.length + 1 : list.length
+  const given = /^-?\d+$/.test(part) ? Number(part) : Number.NaN
+  const index = given < 0 ? given + places : given
+  if (!(index >= 0 && index < places))
     throw unprocessable(`Unable to access invalid index: ${part}: invalid index referenced`)
   return index
 }
 
-function read(holder: { root: unknown }, pointer: string, op: string, optional = false): unknown {
+function read(holder: Holder, pointer: string, op: string, optional = false): unknown {
   const { parent, key } = parentOf(holder, pointer, op)
   const value = Array.isArray(parent) ? parent[indexIn(parent, key, false)] : own(parent, key)
   if (value === undefined && !optional)
@@ -114,19 +132,19 @@ function read(holder: { root: unknown }, pointer: string, op: string, optional =
   return value
 }
 
-function add(holder: { root: unknown }, pointer: string, value: unknown): void {
+function add(holder: Holder, pointer: string, value: unknown): void {
   const { parent, key } = parentOf(holder, pointer, 'add')
   if (Array.isArray(parent)) parent.splice(indexIn(parent, key, true), 0, value)
   else setOwn(parent, key, value)
 }
 
-function replace(holder: { root: unknown }, pointer: string, value: unknown): void {
+function replace(holder: Holder, pointer: string, value: unknown): void {
   const { parent, key } = parentOf(holder, pointer, 'replace')
   if (Array.isArray(parent)) parent[indexIn(parent, key, false)] = value
   else setOwn(parent, key, value)
 }
 
-function remove(holder: { root: unknown }, pointer: string, op: string): unknown {
+function remove(holder: Holder, pointer: string, op: string): unknown {
   const value = read(holder, pointer, op)
   const { parent, key } = parentOf(holder, pointer, op)
   if (Array.isArray(parent)) parent.splice(indexIn(parent, key, false), 1)

@@ -1,4 +1,4 @@
-import { badRequest } from './status-error.ts'
+import { badRequest, type StatusError } from './status-error.ts'
 import { labelValueProblems, qualifiedNameProblems } from './names.ts'
 
 /** `metav1.LabelSelector`. */
@@ -19,6 +19,8 @@ export interface Requirement {
   readonly key: string
   readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt'
   readonly values: readonly string[]
+  /** True for an In or NotIn that was written as `=` or `!=`, which its text keeps. */
+  readonly exact?: true
 }
 
 /** Labels as objects carry them. */
@@ -74,14 +76,26 @@ function holds({ operator, values }: Requirement, value: string | undefined): bo
   }
 }
 
-function formatRequirement({ key, operator, values }: Requirement): string {
-  if (operator === 'Exists') return key
-  if (operator === 'DoesNotExist') return `!${key}`
-  if (operator === 'In')
-    return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${[...values].sort().join(',')})`
-  if (operator === 'NotIn')
-    return values.length === 1 ? `${key}!=${values[0]}` : `${key} notin (${[...values].sort().join(',')})`
-  return `${key}${operator === 'Gt' ? '>' : '<'}${values[0]}`
+function formatRequirement({ key, operator, values, exact }: Requirement): string {
+  switch (operator) {
+    case 'Exists':
+      return key
+    case 'DoesNotExist':
+      return `!${key}`
+    case 'In':
+      return exact === true ? `${key}=${values[0]}` : `${key} in (${[...values].sort().join(',')})`
+    case 'NotIn':
+      return exact === true ? `${key}!=${values[0]}` : `${key} notin (${[...values].sort().join(',')})`
+    case 'Gt':
+    case 'Lt':
+      return `${key}${operator === 'Gt' ? '>' : '<'}${values[0]}`
+  }
+}
+
+const byKey = (a: Requirement, b: Requirement): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
+
+function selectorOf(requirements: Requirement[]): Selector {
+  return requirements.length === 0 ? selectEverything : new Selector(requirements.sort(byKey))
 }
 
 /**
@@ -93,11 +107,12 @@ export function selectorFromLabelSelector(selector: LabelSelector | null | undef
     key,
     operator: 'In',
     values: [value],
+    exact: true,
   }))
   for (const { key, operator, values } of selector.matchExpressions ?? []) {
     requirements.push({ key, operator: operator as Requirement['operator'], values: values ?? [] })
   }
-  return requirements.length === 0 ? selectEverything : new Selector(requirements)
+  return selectorOf(requirements)
 }
 
 /** The selector of a plain map (Service, ReplicationController): each pair must be there. An empty or absent map selects nothing. */
@@ -105,7 +120,7 @@ export function selectorFromMap(map: Labels | null | undefined): Selector {
   const entries = Object.entries(map ?? {})
   return entries.length === 0
     ? selectNothing
-    : new Selector(entries.map(([key, value]) => ({ key, operator: 'In', values: [value] })))
+    : selectorOf(entries.map(([key, value]) => ({ key, operator: 'In', values: [value], exact: true })))
 }
 
 /**
@@ -113,8 +128,7 @@ export function selectorFromMap(map: Labels | null | undefined): Selector {
  * @throws StatusError BadRequest, worded as apimachinery's labels parser.
  */
 export function parseLabelSelector(text: string): Selector {
-  const requirements = new SelectorParser(text).parse()
-  return requirements.length === 0 ? selectEverything : new Selector(requirements)
+  return selectorOf(new SelectorParser(text).parse())
 }
 
 const cache = new Map<string, Selector>()
@@ -131,6 +145,8 @@ export function labelSelectorOf(text: string): Selector {
   return selector
 }
 
+const operators = ['==', '!=', '=', '<', '>']
+
 class SelectorParser {
   readonly #tokens: string[]
   #at = 0
@@ -141,100 +157,110 @@ class SelectorParser {
 
   parse(): Requirement[] {
     const requirements: Requirement[] = []
-    if (this.#tokens.length === 0) return requirements
     for (;;) {
+      const token = this.#tokens[this.#at]
+      if (token === undefined) return requirements
+      if (token !== '!' && !isIdentifier(token))
+        throw badRequest(`found '${token}', expected: !, identifier, or 'end of string'`)
       requirements.push(this.#requirement())
       const separator = this.#next()
-      if (separator === undefined) return requirements
-      if (separator !== ',') throw this.#error(`found '${separator}', expected: ',' or 'end of string'`)
-      if (this.#peek() === undefined) throw this.#error("found '', expected: identifier after ','")
+      if (separator === '') return requirements
+      if (separator !== ',') throw badRequest(`found '${separator}', expected: ',' or 'end of string'`)
+      const next = this.#peek()
+      if (next !== '!' && !isIdentifier(next)) throw badRequest(`found '${next}', expected: identifier after ','`)
     }
   }
 
   #requirement(): Requirement {
-    if (this.#peek() === '!') {
-      this.#next()
-      return { key: this.#key(), operator: 'DoesNotExist', values: [] }
-    }
+    const negated = this.#peek() === '!'
+    if (negated) this.#next()
     const key = this.#key()
+    if (negated) return { key, operator: 'DoesNotExist', values: [] }
     const operator = this.#peek()
-    if (operator === undefined || operator === ',') return { key, operator: 'Exists', values: [] }
+    if (operator === '' || operator === ',') return { key, operator: 'Exists', values: [] }
     this.#next()
     switch (operator) {
       case '=':
       case '==':
-        return { key, operator: 'In', values: [this.#value(key)] }
+        return { key, operator: 'In', values: [this.#value(key)], exact: true }
       case '!=':
-        return { key, operator: 'NotIn', values: [this.#value(key)] }
+        return { key, operator: 'NotIn', values: [this.#value(key)], exact: true }
       case 'in':
         return { key, operator: 'In', values: this.#values(key) }
       case 'notin':
         return { key, operator: 'NotIn', values: this.#values(key) }
       case '>':
-      case '<': {
-        const value = this.#value(key)
-        if (!/^[+-]?\d+$/.test(value)) throw this.#error(`for 'Gt', 'Lt' operators, the value must be an integer`)
-        return { key, operator: operator === '>' ? 'Gt' : 'Lt', values: [value] }
-      }
+      case '<':
+        return { key, operator: operator === '>' ? 'Gt' : 'Lt', values: [this.#integer(key)] }
       default:
-        throw this.#error(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`)
+        throw unparsable(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`)
     }
   }
 
   #key(): string {
     const token = this.#next()
-    if (token === undefined || /^[=!(),<>]/.test(token))
-      throw this.#error(`found '${token ?? ''}', expected: !, identifier, or 'end of string'`)
+    if (!isIdentifier(token)) throw unparsable(`found '${token}', expected: identifier`)
     const problems = qualifiedNameProblems(token)
-    if (problems.length > 0) throw this.#error(`<nil>: Invalid value: "${token}": ${problems.join('; ')}`)
+    if (problems.length > 0) throw unparsable(`<nil>: Invalid value: "${token}": ${problems.join('; ')}`)
     return token
   }
 
   #value(key: string): string {
     const token = this.#peek()
-    if (token === undefined || token === ',') return ''
+    if (token === '' || token === ',') return ''
     this.#next()
-    if (/^[=!(<>]/.test(token)) throw this.#error(`found '${token}', expected: identifier`)
-    this.#check(key, token)
+    if (!isIdentifier(token)) throw unparsable(`found '${token}', expected: identifier`)
+    checkValue(key, token, 0)
     return token
+  }
+
+  #integer(key: string): string {
+    const value = this.#value(key)
+    if (!/^[+-]?\d+$/.test(value))
+      throw unparsable(
+        `values[0]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+      )
+    return value
   }
 
   #values(key: string): string[] {
     const open = this.#next()
-    if (open !== '(') throw this.#error(`found '${open ?? ''}' expected: '('`)
+    if (open !== '(') throw unparsable(`found '${open}' expected: '('`)
+    if (!isIdentifier(this.#peek()) && ![',', ')'].includes(this.#peek()))
+      throw unparsable(`found '${this.#peek()}', expected: ',', ')' or identifier`)
     const values = new Set<string>()
     let last = ''
-    for (;;) {
-      const token = this.#next()
-      if (token === ')') {
-        values.add(last)
-        return [...values].sort()
-      }
-      if (token === undefined) throw this.#error("found '', expected: ',', or ')'")
-      if (token === ',') {
+    for (let token = this.#next(); ; token = this.#next()) {
+      if (token === ')' || token === ',') {
         values.add(last)
         last = ''
-      } else {
-        this.#check(key, token)
-        last = token
-      }
+        if (token === ')') break
+      } else if (!isIdentifier(token)) throw unparsable(`found '${token}', expected: ',', or identifier`)
+      else if (last !== '') throw unparsable(`found '${token}', expected: ',' or ')'`)
+      else last = token
     }
+    const sorted = [...values].sort()
+    for (const [index, value] of sorted.entries()) checkValue(key, value, index)
+    return sorted
   }
 
-  #check(key: string, value: string): void {
-    const problems = labelValueProblems(value)
-    if (problems.length > 0) throw this.#error(`values[0][${key}]: Invalid value: "${value}": ${problems.join('; ')}`)
+  // The end reads as ''.
+  #peek(): string {
+    return this.#tokens[this.#at] ?? ''
   }
 
-  #peek(): string | undefined {
-    return this.#tokens[this.#at]
+  #next(): string {
+    return this.#tokens[this.#at++] ?? ''
   }
+}
 
-  #next(): string | undefined {
-    return this.#tokens[this.#at++]
-  }
+const isIdentifier = (token: string): boolean =>
+  token !== '' && !operators.includes(token) && !['!', '(', ')', ','].includes(token)
 
-  #error(detail: string): Error {
-    return badRequest(`unable to parse requirement: ${detail}`)
-  }
+const unparsable = (detail: string): StatusError => badRequest(`unable to parse requirement: ${detail}`)
+
+function checkValue(key: string, value: string, index: number): void {
+  const problems = labelValueProblems(value)
+  if (problems.length > 0)
+    throw unparsable(`values[${index}][${key}]: Invalid value: "${value}": ${problems.join('; ')}`)
 }

@@ -85,10 +85,19 @@ function exponentOf(suffix: string): string {
   return exponent === 0 ? '' : `e${exponent}`
 }
 
+// Up to three digits without a leading zero are canonical with any suffix but an exponent: nearly every quantity that is written.
+const plainlyCanonical = /^(0|[1-9]\d{0,2}(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?)$/
+
 /** The canonical form of a text, or the text itself when it is no quantity. */
 export function canonicalQuantity(text: string | number): string {
+  if (typeof text === 'string' && plainlyCanonical.test(text)) return text
   const quantity = tryParseQuantity(text)
   return quantity === undefined ? String(text) : formatQuantity(quantity)
+}
+
+/** The difference, in the first one's format. */
+export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
+  return { nanos: a.nanos - b.nanos, format: a.format }
 }
 
 /** -1, 0 or 1. */

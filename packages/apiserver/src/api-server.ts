@@ -116,7 +116,13 @@ export interface DeleteRequest {
 
 /** `meta.k8s.io/v1 Table`. */
 export interface Table {
-  readonly columnDefinitions: readonly { name: string; type: string; format: string; description: string; priority: number }[]
+  readonly columnDefinitions: readonly {
+    name: string
+    type: string
+    format: string
+    description: string
+    priority: number
+  }[]
   readonly rows: readonly { cells: readonly (string | number | boolean | null)[]; object: StoredObject }[]
 }
 
@@ -129,27 +135,100 @@ export interface ApiServer {
   readonly registry: ResourceRegistry
   readonly store: Store
 
-  get(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, options?: { resourceVersion?: string | undefined }): Promise<StoredObject>
-  list(request: RequestContext, definition: ResourceDefinition, options: ListRequest & { wantSegments?: boolean }): Promise<ListAnswer>
-  watch(request: RequestContext, definition: ResourceDefinition, options: WatchRequest, listener: SelectedEventListener): Promise<SelectedWatch>
+  get(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    options?: { resourceVersion?: string | undefined },
+  ): Promise<StoredObject>
+  list(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    options: ListRequest & { wantSegments?: boolean },
+  ): Promise<ListAnswer>
+  watch(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    options: WatchRequest,
+    listener: SelectedEventListener,
+  ): Promise<SelectedWatch>
 
-  create(request: RequestContext, definition: ResourceDefinition, namespace: string, body: unknown, options?: WriteRequestOptions): Promise<WriteAnswer>
-  /** A PUT. Creates when absent only for kinds that allow it upstream (none of the common ones): otherwise NotFound. */
-  update(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, body: unknown, options?: WriteRequestOptions & { subresource?: string | undefined }): Promise<WriteAnswer>
-  patch(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, patch: Patch, options?: WriteRequestOptions & { subresource?: string | undefined }): Promise<WriteAnswer>
-  delete(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, options?: DeleteRequest): Promise<DeleteAnswer>
-  deleteCollection(request: RequestContext, definition: ResourceDefinition, select: ListRequest, options?: DeleteRequest): Promise<ListAnswer>
+  create(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    namespace: string,
+    body: unknown,
+    options?: WriteRequestOptions,
+  ): Promise<WriteAnswer>
+  /** A POST of a kind that is not stored (reviews, bindings). The answer is what goes on the wire. */
+  createVirtual(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    namespace: string,
+    body: unknown,
+    options?: WriteRequestOptions,
+  ): Promise<KubernetesObject | Status>
+  /** A PUT. NotFound when absent. */
+  update(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    body: unknown,
+    options?: WriteRequestOptions & { subresource?: string | undefined },
+  ): Promise<WriteAnswer>
+  patch(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    patch: Patch,
+    options?: WriteRequestOptions & { subresource?: string | undefined },
+  ): Promise<WriteAnswer>
+  delete(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    options?: DeleteRequest,
+  ): Promise<DeleteAnswer>
+  deleteCollection(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    select: ListRequest,
+    options?: DeleteRequest,
+  ): Promise<ListAnswer>
 
   /** GET, PUT or PATCH of `scale`: an `autoscaling/v1 Scale`. */
   getScale(request: RequestContext, definition: ResourceDefinition, key: ObjectKey): Promise<KubernetesObject>
-  updateScale(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, body: unknown, options?: WriteRequestOptions): Promise<KubernetesObject>
-  patchScale(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, patch: Patch, options?: WriteRequestOptions): Promise<KubernetesObject>
+  updateScale(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    body: unknown,
+    options?: WriteRequestOptions,
+  ): Promise<KubernetesObject>
+  patchScale(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    patch: Patch,
+    options?: WriteRequestOptions,
+  ): Promise<KubernetesObject>
 
   /** POST to another subresource: pods/binding, pods/eviction, serviceaccounts/token. The answer is what goes on the wire. */
-  createSubresource(request: RequestContext, definition: ResourceDefinition, key: ObjectKey, subresource: string, body: unknown, options?: WriteRequestOptions): Promise<KubernetesObject | Status>
+  createSubresource(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    subresource: string,
+    body: unknown,
+    options?: WriteRequestOptions,
+  ): Promise<KubernetesObject | Status>
 
   /** As Client.writeAll. */
-  writeAll(request: RequestContext, writes: readonly BatchWrite[], options: { atomic: boolean }): Promise<readonly BatchResult[]>
+  writeAll(
+    request: RequestContext,
+    writes: readonly BatchWrite[],
+    options: { atomic: boolean },
+  ): Promise<readonly BatchResult[]>
 
   /** Columns and cells of objects, in the definition's version. */
   table(definition: ResourceDefinition, objects: readonly StoredObject[]): Table

@@ -326,7 +326,12 @@ function isDatabaseError(error: unknown): boolean {
 function refusal(write: Write, status: number): StoreError {
   const { resource, namespace, name } = write.key
   const where = `${resource} ${namespace === '' ? '' : `${namespace}/`}${name}`
-  if (status === 1) return new KeyExists(`${where} exists`)
-  if (status === 2) return new KeyMissing(`${where} does not exist`)
-  return new RevisionMismatch(`${where} is not at revision ${write.expectedRevision}`)
+  const error =
+    status === 1
+      ? new KeyExists(`${where} exists`)
+      : status === 2
+        ? new KeyMissing(`${where} does not exist`)
+        : new RevisionMismatch(`${where} is not at revision ${write.expectedRevision}`)
+  error.key = write.key
+  return error
 }

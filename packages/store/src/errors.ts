@@ -1,5 +1,9 @@
+import type { StoredKey } from './store.ts'
+
 /** Why the store refused. Translated into Status errors in one place: package apiserver. */
 export class StoreError extends Error {
+  /** The object that the refusal is about, where it is about one. */
+  key?: StoredKey
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = new.target.name

@@ -1,0 +1,75 @@
+import {
+  badRequest,
+  invalid,
+  invalidValue,
+  type KubernetesObject,
+  selectorFromLabelSelector,
+  selectorFromMap,
+  StatusError,
+} from '@binnacle/apimachinery'
+import type { ResourceDefinition, ScaleSubresource } from '@binnacle/resources'
+import { scaleValue } from './field-paths.ts'
+
+/** `autoscaling/v1 Scale`: the number of replicas of an object, wanted and present. */
+export interface Scale extends KubernetesObject {
+  spec: { replicas: number }
+  status: { replicas: number; selector?: string }
+}
+
+/** The scale paths of a definition. @throws StatusError NotFound when it has none. */
+export function scalePaths(definition: ResourceDefinition): ScaleSubresource {
+  if (definition.subresources.scale === undefined)
+    throw new StatusError('NotFound', 'the server could not find the requested resource')
+  return definition.subresources.scale
+}
+
+/** The Scale of an object. */
+export function scaleOf(definition: ResourceDefinition, object: KubernetesObject): Scale {
+  const paths = scalePaths(definition)
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
+  const selector = (object as KubernetesObject & { spec?: { selector?: object } }).spec?.selector
+  const isPlainMap = definition.plural === 'replicationcontrollers'
+  const text = isPlainMap ? selectorFromMap(selector as Record<string, string>) : selectorFromLabelSelector(selector)
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      uid: uid ?? '',
+      resourceVersion: resourceVersion ?? '',
+      creationTimestamp: creationTimestamp ?? '',
+    },
+    spec: { replicas: Number(scaleValue(object, paths.specReplicasPath) ?? 0) },
+    status: {
+      replicas: Number(scaleValue(object, paths.statusReplicasPath) ?? 0),
+      ...(selector === undefined ? {} : { selector: text.toString() }),
+    },
+  }
+}
+
+/** The object with the replicas that a Scale asks for. @throws StatusError Invalid | BadRequest */
+export function withReplicas(definition: ResourceDefinition, old: KubernetesObject, scale: unknown): KubernetesObject {
+  const { spec, metadata, kind } = (scale ?? {}) as Partial<Scale>
+  if (kind !== undefined && kind !== 'Scale') throw badRequest(`expected a Scale, not a ${kind}`)
+  if (metadata?.name !== undefined && metadata.name !== old.metadata.name)
+    throw badRequest(
+      `the name of the object (${metadata.name}) does not match the name on the URL (${old.metadata.name})`,
+    )
+  const replicas = spec?.replicas ?? 0
+  if (!Number.isInteger(replicas))
+    throw badRequest(
+      'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field ScaleSpec.spec.replicas of type int32',
+    )
+  if (replicas < 0)
+    throw invalid({ group: 'autoscaling', plural: 'scales', kind: 'Scale' }, old.metadata.name, [
+      invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'),
+    ])
+  const parts = scalePaths(definition).specReplicasPath.replace(/^\./, '').split('.')
+  const next = structuredClone(old) as unknown as Record<string, any>
+  let target = next
+  for (const part of parts.slice(0, -1)) target = target[part] ??= {}
+  target[parts.at(-1) as string] = replicas
+  if (metadata?.resourceVersion) next['metadata'].resourceVersion = metadata.resourceVersion
+  return next as unknown as KubernetesObject
+}

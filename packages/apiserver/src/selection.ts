@@ -1,0 +1,59 @@
+import {
+  badRequest,
+  type FieldSelector,
+  labelSelectorOf,
+  parseFieldSelector,
+  type Selector,
+} from '@binnacle/apimachinery'
+import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
+import type { StoredObject } from '@binnacle/store'
+
+/** Which objects of a resource a list or watch means. */
+export interface Selection {
+  readonly labels: Selector
+  readonly fields: FieldSelector
+  /** True when nothing is selected away. */
+  readonly all: boolean
+  matches(object: StoredObject): boolean
+}
+
+/**
+ * Reads the selectors of a request.
+ * @throws StatusError BadRequest for malformed ones and for fields that the kind does not offer.
+ */
+export function selectionOf(
+  definition: ResourceDefinition,
+  request: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined },
+): Selection {
+  const labels = labelSelectorOf(request.labelSelector ?? '')
+  const fields = parseFieldSelector(request.fieldSelector ?? '')
+  for (const { path } of fields.requirements) {
+    if (definition.selectableFields.includes(path)) continue
+    throw badRequest(
+      `Unable to find "${apiVersionOf(definition)}, Resource=${definition.plural}" that match label selector "${request.labelSelector ?? ''}", field selector "${request.fieldSelector ?? ''}": field label not supported: ${path}`,
+    )
+  }
+  const valueOf = fieldReader(definition)
+  return {
+    labels,
+    fields,
+    all: labels.empty && fields.empty,
+    matches: (object) =>
+      labels.matches(object.labels) && (fields.empty || fields.matches((path) => valueOf(object, path))),
+  }
+}
+
+// The stored version's fields under the names of this version (events.k8s.io calls involvedObject regarding).
+const renamed: Record<string, (path: string) => string> = {
+  'events.k8s.io': (path) =>
+    path.replace(/^regarding\b/, 'involvedObject').replace(/^reportingController$/, 'reportingComponent'),
+}
+
+function fieldReader(definition: ResourceDefinition): (object: StoredObject, path: string) => string {
+  const rename = renamed[definition.group] ?? ((path: string) => path)
+  return (object, path) => {
+    if (path === 'metadata.name') return object.key.name
+    if (path === 'metadata.namespace') return object.key.namespace
+    return object.fields[rename(path)] ?? ''
+  }
+}

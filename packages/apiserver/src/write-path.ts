@@ -1,0 +1,437 @@
+import { randomUUID } from 'node:crypto'
+import {
+  badRequest,
+  conflict,
+  formatTime,
+  generatedName,
+  invalid,
+  jsonEqual,
+  type KubernetesObject,
+  notFound,
+  type ObjectKey,
+  StatusError,
+} from '@binnacle/apimachinery'
+import { apiVersionOf, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import {
+  encodeObject,
+  KeyExists,
+  RevisionMismatch,
+  type Store,
+  StoreError,
+  type StoredObject,
+  type Write,
+} from '@binnacle/store'
+import { admitCreate, admitUpdate, type Admission } from './admission/admission.ts'
+import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer, WriteRequestOptions } from './api-server.ts'
+import { authorize } from './auth/authorize.ts'
+import { decodeBody } from './decode-body.ts'
+import { planDelete } from './delete-plan.ts'
+import { fillMetadata, validateMetadata, validateMetadataUpdate } from './object-meta.ts'
+import { asStatusError } from './store-translation.ts'
+import { transientObject } from './transient-object.ts'
+
+/**
+ * The way of every write: authorize → decode → default → admit → validate → commit. REST, GraphQL and the in-process client all come through here.
+ */
+
+/** Objects larger than this are refused, as etcd and kube-apiserver do. */
+const objectBytesMax = 1.5 * 1024 * 1024
+const generateNameTriesMax = 8
+const conflictTriesMax = 5
+
+/** What writes need. */
+export interface WriteEnvironment {
+  readonly registry: ResourceRegistry
+  readonly store: Store
+  readonly admission: Admission
+  nowMs(): number
+}
+
+/** A write that has passed every rule and only has to be committed. The first of `writes` is the object's own. */
+export interface PreparedWrite {
+  readonly definition: ResourceDefinition
+  readonly key: ObjectKey
+  readonly writes: readonly Write[]
+  /** Set when nothing has to be written: the object is as it was. */
+  readonly unchanged?: StoredObject
+  /** The object as it will be. */
+  readonly object: KubernetesObject
+}
+
+/** A POST. */
+export async function createObject(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  namespace: string,
+  body: unknown,
+  options: WriteRequestOptions,
+): Promise<WriteAnswer> {
+  for (let tries = 1; ; tries++) {
+    // Decoding takes the body over, so that every try but the last works on a copy where a second one may be needed.
+    const mayRetry = isGenerated(body) && tries < generateNameTriesMax
+    const prepared = await prepareCreate(
+      env,
+      request,
+      definition,
+      namespace,
+      mayRetry ? structuredClone(body) : body,
+      options,
+    )
+    try {
+      return { object: await commitPrepared(env, request, prepared, options.dryRun === true), created: true }
+    } catch (error) {
+      const taken = error instanceof KeyExists
+      if (taken && error.key?.resource !== definition.storageName && tries < conflictTriesMax) continue
+      if (taken && mayRetry) continue
+      if (taken && isGenerated(body))
+        throw new StatusError(
+          'AlreadyExists',
+          `${definition.plural} "${prepared.key.name}" already exists, the server was not able to generate a unique name for the object`,
+          { name: prepared.key.name, kind: definition.plural, retryAfterSeconds: 1 },
+        )
+      throw asStatusError(error, definition, prepared.key.name)
+    }
+  }
+}
+
+function isGenerated(body: unknown): boolean {
+  const metadata = (body as { metadata?: { name?: string; generateName?: string } } | null)?.metadata
+  return !metadata?.name && Boolean(metadata?.generateName)
+}
+
+/** Everything of a create but the commit. */
+export async function prepareCreate(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  namespace: string,
+  body: unknown,
+  options: WriteRequestOptions,
+): Promise<PreparedWrite> {
+  authorize(request, 'create', definition)
+  const object = decodeBody(request, definition, env.registry.schemas, body, options)
+  const { metadata } = object
+  placeInNamespace(definition, metadata, namespace)
+  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  delete metadata.resourceVersion
+  if (!metadata.name && metadata.generateName) metadata.name = generatedName(metadata.generateName)
+  fillMetadata(object, formatTime(env.nowMs()), randomUUID(), definition.hasGeneration)
+  definition.strategy.applyDefaults?.(object)
+  const key = { namespace: definition.scope === 'Namespaced' ? namespace : '', name: metadata.name ?? '' }
+  const related = await admitCreate(env, request, definition, object)
+  if (definition.subresources.status === true && definition.strategy.prepareForCreate === undefined)
+    delete (object as { status?: unknown }).status
+  definition.strategy.prepareForCreate?.(object)
+  const errors = [...validateMetadata(definition, metadata), ...(definition.strategy.validate?.(object) ?? [])]
+  if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
+  for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
+  return { definition, key, object, writes: [ownWrite(definition, key, object, 'create', 0), ...related] }
+}
+
+function placeInNamespace(
+  definition: ResourceDefinition,
+  metadata: KubernetesObject['metadata'],
+  namespace: string,
+): void {
+  if (definition.scope === 'Cluster') {
+    if (metadata.namespace)
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+    delete metadata.namespace
+    return
+  }
+  if (namespace === '') throw badRequest('an empty namespace may not be set during creation')
+  if (metadata.namespace && metadata.namespace !== namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  metadata.namespace = namespace
+}
+
+/** The write of the object itself, in its stored version. */
+function ownWrite(
+  definition: ResourceDefinition,
+  key: ObjectKey,
+  object: KubernetesObject,
+  kind: Write['kind'],
+  expectedRevision: number,
+): Write {
+  const stored = toStorage(definition, object)
+  const data = encodeObject(stored)
+  if (data.length > objectBytesMax)
+    throw new StatusError(
+      'RequestEntityTooLarge',
+      `Request entity too large: limit is ${objectBytesMax} bytes, the object has ${data.length}`,
+    )
+  return {
+    key: { resource: definition.storageName, ...key },
+    kind,
+    uid: object.metadata.uid ?? '',
+    expectedRevision,
+    data,
+    object: stored,
+  }
+}
+
+function toStorage(definition: ResourceDefinition, object: KubernetesObject): KubernetesObject {
+  if (definition.convert !== undefined) return definition.convert.toStorage(object)
+  if (definition.storageVersion === definition.version) return object
+  return { ...object, apiVersion: apiVersionOf({ group: definition.group, version: definition.storageVersion }) }
+}
+
+/** Commits, or for a dry run gives what would have been. Store errors are passed on untranslated. */
+export async function commitPrepared(
+  env: WriteEnvironment,
+  request: RequestContext,
+  prepared: PreparedWrite,
+  dryRun: boolean,
+): Promise<StoredObject> {
+  if (prepared.unchanged !== undefined) return prepared.unchanged
+  const own = prepared.writes[0] as Write
+  if (dryRun) {
+    const existing = env.store.get(own.key)
+    if (own.kind === 'create' && existing !== undefined) {
+      const error = new KeyExists('exists')
+      error.key = own.key
+      throw error
+    }
+    return transientObject(own, existing?.revision ?? 0)
+  }
+  const { objects } = await env.store.commit({ writes: prepared.writes, actor: request.user.name })
+  return objects[0] as StoredObject
+}
+
+/** The object as it is now; the cache is asked first, and Postgres before saying that there is none. */
+export async function currentObject(
+  env: WriteEnvironment,
+  definition: ResourceDefinition,
+  key: ObjectKey,
+): Promise<StoredObject> {
+  const stored = { resource: definition.storageName, ...key }
+  let object = env.store.get(stored)
+  if (object === undefined) {
+    await env.store.linearize().catch((error: unknown) => {
+      throw asStatusError(error, definition, key.name)
+    })
+    object = env.store.get(stored)
+  }
+  if (object === undefined) throw notFound(definition, key.name)
+  return object
+}
+
+/** The object in the version of the definition, parsed; shared, never to be changed. */
+export function inVersion(definition: ResourceDefinition, object: StoredObject): KubernetesObject {
+  const stored = object.parse() as KubernetesObject
+  if (definition.convert !== undefined) return definition.convert.fromStorage(stored)
+  const apiVersion = apiVersionOf(definition)
+  return stored.apiVersion === apiVersion ? stored : { ...stored, apiVersion }
+}
+
+/** How an update gets the new state from the old one; asked again after a conflict. */
+export type NextState = (old: KubernetesObject) => unknown
+
+/**
+ * A PUT or PATCH: `next` gives the body. It is tried again on conflicts that are not the caller's: when neither the body nor the patch names a
+ * resourceVersion.
+ */
+export async function updateObject(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  key: ObjectKey,
+  next: NextState,
+  options: WriteRequestOptions & { subresource?: string | undefined; pinned: boolean },
+): Promise<WriteAnswer> {
+  authorize(request, 'update', definition)
+  for (let tries = 1; ; tries++) {
+    const current = await currentObject(env, definition, key)
+    const prepared = await prepareUpdate(env, request, definition, { key, current, next, options })
+    try {
+      return { object: await commitPrepared(env, request, prepared, options.dryRun === true), created: false }
+    } catch (error) {
+      const stale = error instanceof RevisionMismatch && tries < conflictTriesMax
+      const related = error instanceof KeyExists && tries < conflictTriesMax
+      if (!related && (!stale || options.pinned)) throw asStatusError(error, definition, key.name)
+      await env.store.linearize()
+    }
+  }
+}
+
+interface UpdateRequest {
+  readonly key: ObjectKey
+  readonly current: StoredObject
+  readonly next: NextState
+  readonly options: WriteRequestOptions & { subresource?: string | undefined }
+}
+
+/** Everything of an update but the commit. */
+export async function prepareUpdate(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  { key, current, next, options }: UpdateRequest,
+): Promise<PreparedWrite> {
+  const old = inVersion(definition, current)
+  const object = decodeBody(request, definition, env.registry.schemas, next(old), options)
+  const { metadata } = object
+  if (metadata.name !== undefined && metadata.name !== key.name)
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${key.name})`)
+  metadata.name = key.name
+  if (definition.scope === 'Namespaced') placeInNamespace(definition, metadata, key.namespace)
+  if (metadata.resourceVersion && metadata.resourceVersion !== String(current.revision))
+    throw conflict(definition, key.name)
+  if (metadata.uid && metadata.uid !== old.metadata.uid)
+    throw conflict(
+      definition,
+      key.name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+    )
+  keepSystemMetadata(object, old)
+  keepOtherParts(definition, object, old, options.subresource)
+  definition.strategy.applyDefaults?.(object)
+  if (options.subresource === undefined) definition.strategy.prepareForUpdate?.(object, old)
+  const related = await admitUpdate(env, request, definition, object, old)
+  bumpGeneration(definition, object, old)
+  validateUpdate(definition, object, old, options.subresource)
+  if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
+  // Removing what held a terminating object back ends it.
+  const ends = old.metadata.deletionTimestamp !== undefined && !isHeldBack(object)
+  return {
+    definition,
+    key,
+    object,
+    writes: [ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision), ...related],
+  }
+}
+
+function isHeldBack({ metadata, ...rest }: KubernetesObject): boolean {
+  const namespaceFinalizers =
+    (rest as { kind?: string; spec?: { finalizers?: string[] } }).kind === 'Namespace'
+      ? ((rest as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? [])
+      : []
+  return (
+    (metadata.finalizers ?? []).length > 0 ||
+    namespaceFinalizers.length > 0 ||
+    (metadata.deletionGracePeriodSeconds ?? 0) > 0
+  )
+}
+
+// What clients send back of these is ignored: they are the server's.
+function keepSystemMetadata({ metadata }: KubernetesObject, old: KubernetesObject): void {
+  const before = old.metadata
+  delete metadata.managedFields
+  delete metadata.selfLink
+  metadata.resourceVersion = before.resourceVersion ?? ''
+  for (const field of [
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+    'generateName',
+  ] as const) {
+    const value = before[field]
+    if (value === undefined) delete metadata[field]
+    else (metadata as unknown as Record<string, unknown>)[field] = value
+  }
+}
+
+// The main resource does not change status, and the status subresource changes nothing else of the object but labels and annotations.
+function keepOtherParts(
+  definition: ResourceDefinition,
+  object: KubernetesObject,
+  old: KubernetesObject,
+  subresource: string | undefined,
+): void {
+  const [now, before] = [object as unknown as Record<string, unknown>, old as unknown as Record<string, unknown>]
+  if (subresource === undefined) {
+    if (definition.subresources.status === true) restore(now, before, ['status'])
+    return
+  }
+  const own =
+    subresource === 'ephemeralcontainers' || subresource === 'finalize' || subresource === 'resize'
+      ? ['spec']
+      : ['status']
+  const others = new Set(
+    [...Object.keys(now), ...Object.keys(before)].filter(
+      (field) => !['apiVersion', 'kind', 'metadata', ...own].includes(field),
+    ),
+  )
+  restore(now, before, [...others])
+  if (own[0] !== 'spec') restore(now, before, ['spec'])
+  if (before['metadata'] !== undefined) {
+    const { ownerReferences } = old.metadata
+    if (ownerReferences === undefined) delete object.metadata.ownerReferences
+    else object.metadata.ownerReferences = ownerReferences
+  }
+  if (subresource === 'ephemeralcontainers')
+    now['spec'] = {
+      ...(before['spec'] as object),
+      ephemeralContainers: (now['spec'] as { ephemeralContainers?: unknown } | undefined)?.ephemeralContainers,
+    }
+}
+
+function restore(now: Record<string, unknown>, before: Record<string, unknown>, fields: readonly string[]): void {
+  for (const field of fields) {
+    if (before[field] === undefined) delete now[field]
+    else now[field] = before[field]
+  }
+}
+
+function bumpGeneration(definition: ResourceDefinition, object: KubernetesObject, old: KubernetesObject): void {
+  if (!definition.hasGeneration) return
+  const { metadata: _m, status: _s, ...desired } = object as KubernetesObject & { status?: unknown }
+  const { metadata: _om, status: _os, ...before } = old as KubernetesObject & { status?: unknown }
+  if (!jsonEqual(desired, before)) object.metadata.generation = (old.metadata.generation ?? 0) + 1
+}
+
+function validateUpdate(
+  definition: ResourceDefinition,
+  object: KubernetesObject,
+  old: KubernetesObject,
+  subresource: string | undefined,
+): void {
+  const { strategy } = definition
+  const errors = [
+    ...validateMetadata(definition, object.metadata),
+    ...validateMetadataUpdate(object.metadata, old.metadata),
+  ]
+  if (subresource === undefined)
+    errors.push(...(strategy.validate?.(object) ?? []), ...(strategy.validateUpdate?.(object, old) ?? []))
+  else if (subresource === 'status') errors.push(...(strategy.validateStatusUpdate?.(object, old) ?? []))
+  if (errors.length > 0) throw invalid(definition, object.metadata.name, errors)
+}
+
+/** A DELETE: the object goes at once, or is marked and waits for its finalizers and its grace period. */
+export async function deleteObject(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  key: ObjectKey,
+  options: DeleteRequest,
+): Promise<DeleteAnswer> {
+  authorize(request, 'delete', definition)
+  for (let tries = 1; ; tries++) {
+    const current = await currentObject(env, definition, key)
+    const old = inVersion(definition, current)
+    const plan = planDelete(definition, old, options, env.nowMs())
+    if (plan.action === 'none') return { object: current, gone: false }
+    const related = plan.action === 'remove' ? env.admission.addresses.release(definition, old) : []
+    const write = ownWrite(
+      definition,
+      key,
+      plan.object,
+      plan.action === 'remove' ? 'delete' : 'update',
+      current.revision,
+    )
+    if (options.dryRun === true)
+      return { object: transientObject(write, current.revision), gone: plan.action === 'remove' }
+    try {
+      const { objects } = await env.store.commit({ writes: [write, ...related], actor: request.user.name })
+      return { object: objects[0] as StoredObject, gone: plan.action === 'remove' }
+    } catch (error) {
+      const pinned = options.preconditions?.resourceVersion !== undefined
+      if (!(error instanceof StoreError) || !(error instanceof RevisionMismatch) || pinned || tries >= conflictTriesMax)
+        throw asStatusError(error, definition, key.name)
+      await env.store.linearize()
+    }
+  }
+}
