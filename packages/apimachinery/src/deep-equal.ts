@@ -1,6 +1,6 @@
 /**
- * Semantic equality of JSON values: absent, null, empty lists and empty maps of objects are alike, as
- * `equality.Semantic.DeepDerivative`'s users expect of a no-op check.
+ * Semantic equality of JSON values for checks of what may not change: absent, null and empty lists are alike, as in
+ * `equality.Semantic.DeepEqual`. An empty map is not absent: for a pointer to a struct (`emptyDir`, a selector) that is a difference.
  */
 export function semanticEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true
