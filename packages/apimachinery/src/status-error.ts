@@ -154,7 +154,7 @@ export function badRequest(message: string): StatusError {
 export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
   return new StatusError(
     'Forbidden',
-    `${qualifiedResource(resource)} "${name}" is forbidden: ${why}`,
+    `${qualifiedResource(resource)}${name === '' ? '' : ` "${name}"`} is forbidden: ${why}`,
     details(resource, name),
   )
 }

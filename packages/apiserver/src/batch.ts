@@ -1,13 +1,20 @@
 import { type KubernetesObject, StatusError } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite } from '@binnacle/client'
-import { apiVersionOf, pods, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import { apiVersionOf, type Pod, pods, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { ApiServer, RequestContext } from './api-server.ts'
 import { applyPatch } from './patch.ts'
 import { asStatusError } from './store-translation.ts'
-import { boundPod } from './subresources/binding.ts'
+import { type BindingRequest, bindPod, boundPod } from './subresources/binding.ts'
 import { planDelete } from './delete-plan.ts'
 import { encodeObject, type Write } from '@binnacle/store'
-import { currentObject, inVersion, prepareCreate, prepareUpdate, type WriteEnvironment } from './write-path.ts'
+import {
+  currentObject,
+  inVersion,
+  prepareChange,
+  prepareCreate,
+  prepareUpdate,
+  type WriteEnvironment,
+} from './write-path.ts'
 
 interface Batch {
   readonly server: ApiServer
@@ -36,7 +43,7 @@ export async function writeBatch(
   )
 }
 
-async function writeOne({ server, request }: Batch, write: BatchWrite): Promise<KubernetesObject> {
+async function writeOne({ server, env, request }: Batch, write: BatchWrite): Promise<KubernetesObject> {
   switch (write.verb) {
     case 'create': {
       const { object } = await server.create(
@@ -67,8 +74,7 @@ async function writeOne({ server, request }: Batch, write: BatchWrite): Promise<
       return inVersion(write.resource, object)
     }
     case 'bind': {
-      await server.createSubresource(request, pods, write.pod, 'binding', bindingOf(write))
-      return { apiVersion: 'v1', kind: 'Pod', metadata: { name: write.pod.name, namespace: write.pod.namespace } }
+      return inVersion(pods, await bindPod(env, request, write.pod, bindingOf(write)))
     }
   }
 }
@@ -78,17 +84,9 @@ const trusted = { fieldValidation: 'Ignore' } as const
 
 const keyIn = (object: KubernetesObject) => ({ namespace: object.metadata.namespace ?? '', name: object.metadata.name })
 
-function bindingOf(write: Extract<BatchWrite, { verb: 'bind' }>) {
-  return {
-    apiVersion: 'v1',
-    kind: 'Binding',
-    metadata: {
-      name: write.pod.name,
-      namespace: write.pod.namespace,
-      ...(write.podUID === undefined ? {} : { uid: write.podUID }),
-    },
-    target: { apiVersion: 'v1', kind: 'Node', name: write.nodeName },
-  }
+function bindingOf({ nodeName, podUID }: Extract<BatchWrite, { verb: 'bind' }>): BindingRequest {
+  if (nodeName === '') throw new StatusError('BadRequest', 'nodeName: Required value')
+  return { nodeName, podUID }
 }
 
 async function writeAtomically(batch: Batch, writes: readonly BatchWrite[]): Promise<readonly BatchResult[]> {
@@ -178,15 +176,8 @@ async function prepare(
     }
     case 'bind': {
       const current = await currentObject(env, pods, write.pod)
-      const object = boundPod(current.parse() as KubernetesObject, bindingOf(write))
-      const own: Write = {
-        key: current.key,
-        kind: 'update',
-        uid: current.uid,
-        expectedRevision: current.revision,
-        data: encodeObject(object),
-        object,
-      }
+      const binding = bindingOf(write)
+      const own = prepareChange(pods, current, (old) => boundPod(old as Pod, binding, env.nowMs()))
       return { definition: pods, name: write.pod.name, writes: [own] }
     }
   }

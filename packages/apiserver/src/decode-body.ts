@@ -8,13 +8,16 @@ import {
 import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
 import type { RequestContext, WriteRequestOptions } from './api-server.ts'
 
+/** What decoding needs to know of a kind. */
+export type BodyKind = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'schema'>
+
 /**
  * Makes an object of a request's body: its type must be the definition's, its structure must fit, unknown fields are refused, warned of or
  * ignored. The body is taken over and may be changed.
  */
 export function decodeBody(
   request: RequestContext,
-  definition: ResourceDefinition,
+  definition: BodyKind,
   schemas: SchemaLookup,
   body: unknown,
   options: WriteRequestOptions,
@@ -39,7 +42,7 @@ export function decodeBody(
   return object
 }
 
-function checkType(definition: ResourceDefinition, source: Record<string, unknown>): void {
+function checkType(definition: BodyKind, source: Record<string, unknown>): void {
   const { apiVersion, kind } = source
   const expected = apiVersionOf(definition)
   if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected) {

@@ -1,21 +1,7 @@
-import {
-  badRequest,
-  formatTime,
-  type KubernetesObject,
-  type ObjectKey,
-  type Status,
-  StatusError,
-} from '@binnacle/apimachinery'
+import { badRequest, type KubernetesObject, type ObjectKey, type Status, StatusError } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Patch } from '@binnacle/client'
-import {
-  type Binding,
-  type Pod,
-  pods,
-  type ResourceDefinition,
-  type ResourceRegistry,
-  serviceAccounts,
-} from '@binnacle/resources'
-import { encodeObject, type Store, type StoredObject } from '@binnacle/store'
+import { type Binding, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import { type Store, type StoredObject } from '@binnacle/store'
 import type {
   ApiServer,
   DeleteAnswer,
@@ -38,18 +24,11 @@ import { decodeBody } from './decode-body.ts'
 import { applyPatch, isPinned } from './patch.ts'
 import { openWatch, readList, readObject } from './read-path.ts'
 import { scaleOf, scalePaths, withReplicas } from './scale.ts'
-import { boundPod, created, unknownSubresource } from './subresources/binding.ts'
-import { decideEviction } from './subresources/eviction.ts'
+import { createBinding } from './subresources/binding.ts'
+import { postSubresource } from './subresources/post-subresource.ts'
 import { answerReview } from './subresources/reviews.ts'
 import { tableOf } from './table.ts'
-import {
-  createObject,
-  currentObject,
-  deleteObject,
-  inVersion,
-  updateObject,
-  type WriteEnvironment,
-} from './write-path.ts'
+import { createObject, deleteObject, inVersion, updateObject, type WriteEnvironment } from './write-path.ts'
 
 /** What an ApiServer is made of. */
 export interface ApiServerOptions {
@@ -65,10 +44,6 @@ export interface ApiServerOptions {
 export function createApiServer(options: ApiServerOptions): ApiServer {
   return new StoreApiServer(options)
 }
-
-const tokenSecondsMin = 600
-const tokenSecondsDefault = 3600
-const tokenSecondsMax = 2 ** 32
 
 class StoreApiServer implements ApiServer {
   readonly registry: ResourceRegistry
@@ -142,9 +117,11 @@ class StoreApiServer implements ApiServer {
   ): Promise<KubernetesObject | Status> {
     authorize(request, 'create', definition)
     const object = decodeBody(request, definition, this.registry.schemas, body, options)
-    if (definition.kind === 'Binding')
-      return await this.#bind(request, { namespace, name: object.metadata.name }, object as Binding, options)
-    return await answerReview(request, this.#authenticator, object)
+    if (definition.kind === 'Binding') {
+      const key = { namespace, name: object.metadata.name }
+      return await createBinding(this.#env, request, key, object as Binding, { dryRun: options.dryRun === true })
+    }
+    return await answerReview(request, this.#authenticator, object, namespace)
   }
 
   async update(
@@ -256,119 +233,8 @@ class StoreApiServer implements ApiServer {
     options: WriteRequestOptions = {},
   ): Promise<KubernetesObject | Status> {
     authorize(request, 'create', definition)
-    if (definition.storageName === pods.storageName && subresource === 'binding')
-      return await this.#bind(request, key, body as Binding, options)
-    if (definition.storageName === pods.storageName && subresource === 'eviction')
-      return await this.#evict(request, key, body as { deleteOptions?: DeleteRequest }, options)
-    if (definition.storageName === serviceAccounts.storageName && subresource === 'token')
-      return await this.#token(request, key, body)
-    throw unknownSubresource()
-  }
-
-  async #bind(
-    request: RequestContext,
-    key: ObjectKey,
-    binding: Binding,
-    options: WriteRequestOptions,
-  ): Promise<Status> {
-    const current = await currentObject(this.#env, pods, key)
-    const object = boundPod(current.parse() as KubernetesObject, binding)
-    if (options.dryRun !== true) await this.#replace(request, current, object)
-    return created as unknown as Status
-  }
-
-  // A change that needs none of the checks of an update: its author is this server.
-  async #replace(request: RequestContext, current: StoredObject, object: KubernetesObject): Promise<StoredObject> {
-    const { objects } = await this.store.commit({
-      actor: request.user.name,
-      writes: [
-        {
-          key: current.key,
-          kind: 'update',
-          uid: current.uid,
-          expectedRevision: current.revision,
-          data: encodeObject(object),
-          object,
-        },
-      ],
-    })
-    return objects[0] as StoredObject
-  }
-
-  async #evict(
-    request: RequestContext,
-    key: ObjectKey,
-    eviction: { deleteOptions?: DeleteRequest },
-    options: WriteRequestOptions,
-  ): Promise<Status> {
-    const current = await currentObject(this.#env, pods, key)
-    const { budget, charged } = decideEviction(this.store, current.parse() as Pod, this.#env.nowMs())
-    const dryRun = options.dryRun === true
-    if (budget !== undefined && charged !== undefined && !dryRun) await this.#replace(request, budget, charged)
-    await deleteObject(this.#env, request, pods, key, { ...eviction?.deleteOptions, dryRun })
-    return created as unknown as Status
-  }
-
-  async #token(request: RequestContext, key: ObjectKey, body: unknown): Promise<KubernetesObject> {
-    const definition = serviceAccounts
-    const account = await this.get(request, definition, key)
-    const spec = ((body as { spec?: object } | null)?.spec ?? {}) as {
-      audiences?: string[]
-      expirationSeconds?: number
-      boundObjectRef?: { kind?: string; name?: string; uid?: string }
-    }
-    const seconds = spec.expirationSeconds ?? tokenSecondsDefault
-    if (seconds < tokenSecondsMin)
-      throw new StatusError(
-        'Invalid',
-        `spec.expirationSeconds: Invalid value: ${seconds}: may not specify a duration less than 10 minutes`,
-      )
-    if (seconds > tokenSecondsMax)
-      throw new StatusError(
-        'Invalid',
-        `spec.expirationSeconds: Invalid value: ${seconds}: may not specify a duration larger than 2^32 seconds`,
-      )
-    const bound = this.#boundObject(key.namespace, spec.boundObjectRef)
-    if (this.#authenticator === undefined) throw new StatusError('InternalError', 'this server issues no tokens')
-    const audiences = spec.audiences ?? []
-    const { token, expiresAtMs } = await this.#authenticator.sign({
-      namespace: key.namespace,
-      name: key.name,
-      uid: account.uid,
-      audiences,
-      expirationSeconds: seconds,
-      bound,
-    })
-    return {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      metadata: { name: key.name, namespace: key.namespace, creationTimestamp: formatTime(this.#env.nowMs()) },
-      spec: {
-        audiences: audiences.length === 0 ? [this.#authenticator.audience] : audiences,
-        expirationSeconds: seconds,
-        boundObjectRef: spec.boundObjectRef ?? null,
-      },
-      status: { token, expirationTimestamp: formatTime(expiresAtMs) },
-    } as unknown as KubernetesObject
-  }
-
-  #boundObject(
-    namespace: string,
-    reference: { kind?: string; name?: string; uid?: string } | undefined,
-  ): { kind: string; name: string; uid: string } | undefined {
-    if (reference === undefined || reference === null) return undefined
-    const { kind = '', name = '', uid } = reference
-    const resource = { Pod: 'pods', Secret: 'secrets' }[kind]
-    if (resource === undefined) throw badRequest(`cannot bind token for serviceaccount to object of type "${kind}"`)
-    const object = this.store.get({ resource, namespace, name })
-    if (object === undefined)
-      throw new StatusError('NotFound', `${resource} "${name}" not found`, { name, kind: resource })
-    if (uid !== undefined && uid !== object.uid)
-      throw new StatusError(
-        'Conflict',
-        `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
-      )
-    return { kind, name, uid: object.uid }
+    const posted = { request, key, body, options }
+    return await postSubresource(this.#env, this.#authenticator, definition, subresource, posted)
   }
 
   async writeAll(

@@ -162,7 +162,7 @@ function ownWrite(
       `Request entity too large: limit is ${objectBytesMax} bytes, the object has ${data.length}`,
     )
   return {
-    key: { resource: definition.storageName, ...key },
+    key: { resource: definition.storageName, namespace: key.namespace, name: key.name },
     kind,
     uid: object.metadata.uid ?? '',
     expectedRevision,
@@ -253,6 +253,43 @@ export async function updateObject(
       await env.store.linearize()
     }
   }
+}
+
+/**
+ * Changes an object for reasons of this server's own, such as a binding: none of the checks of an update are needed. `change` is asked again after
+ * a conflict; it must not change the object that it is given.
+ */
+export async function changeObject(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  key: ObjectKey,
+  change: (old: KubernetesObject) => KubernetesObject,
+  options: { readonly dryRun?: boolean | undefined } = {},
+): Promise<StoredObject> {
+  for (let tries = 1; ; tries++) {
+    const current = await currentObject(env, definition, key)
+    const write = prepareChange(definition, current, change)
+    if (options.dryRun === true) return transientObject(write, current.revision)
+    try {
+      const { objects } = await env.store.commit({ writes: [write], actor: request.user.name })
+      return objects[0] as StoredObject
+    } catch (error) {
+      if (!(error instanceof RevisionMismatch) || tries >= conflictTriesMax) {
+        throw asStatusError(error, definition, key.name)
+      }
+      await env.store.linearize()
+    }
+  }
+}
+
+/** Everything of such a change but the commit. */
+export function prepareChange(
+  definition: ResourceDefinition,
+  current: StoredObject,
+  change: (old: KubernetesObject) => KubernetesObject,
+): Write {
+  return ownWrite(definition, current.key, change(inVersion(definition, current)), 'update', current.revision)
 }
 
 interface UpdateRequest {

@@ -1,9 +1,9 @@
-import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
-import { jwtVerify, SignJWT } from 'jose'
-import { StatusError } from '@binnacle/apimachinery'
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
+import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import { parseTime, StatusError, type ObjectMeta } from '@binnacle/apimachinery'
 import type { Store } from '@binnacle/store'
 import type { UserInfo } from '../api-server.ts'
+import { StaticTokens } from './static-tokens.ts'
 
 /** What a request shows of who makes it. */
 export interface Credentials {
@@ -17,42 +17,73 @@ export interface AuthenticatorOptions {
   readonly store: Pick<Store, 'get'>
   /** Static tokens, as kube-apiserver's --token-auth-file: `token,user,uid,"group1,group2"`. Read again when it changes. */
   readonly tokenFile?: string | undefined
-  /** PEM private key that signs ServiceAccount tokens; the public half verifies them. */
+  /** PEM private key (RSA, or EC on P-256) that signs ServiceAccount tokens; the public half verifies them. */
   readonly serviceAccountKey?: string | undefined
+  /** Who issues the tokens, and their audience unless another is asked for. */
   readonly issuer: string
+  readonly nowMs?: () => number
 }
 
-/** What a ServiceAccount's token is asked for. */
-export interface TokenRequestSpec {
+/** The objects that a token is bound to: it ends when one of them does. */
+export interface BoundReferences {
+  readonly pod?: Reference
+  readonly secret?: Reference
+  readonly node?: Reference
+}
+
+interface Reference {
+  readonly name: string
+  readonly uid?: string
+}
+
+/** What a ServiceAccount's token says. */
+export interface TokenSubject {
   readonly namespace: string
   readonly name: string
   readonly uid: string
   readonly audiences: readonly string[]
+  readonly nowSeconds: number
   readonly expirationSeconds: number
-  readonly bound?: { readonly kind: string; readonly name: string; readonly uid: string } | undefined
+  readonly bound: BoundReferences
+  /** From when on (seconds since 1970) the use of the token is worth a warning. */
+  readonly warnAfterSeconds?: number
 }
 
-interface KubernetesClaims {
-  namespace?: string
-  serviceaccount?: { name?: string; uid?: string }
-  pod?: { name?: string; uid?: string }
-  secret?: { name?: string; uid?: string }
+/** A token that holds: its user, and which of the audiences asked for it is meant for. */
+export interface VerifiedToken {
+  readonly user: UserInfo
+  readonly audiences: readonly string[]
 }
+
+interface KubernetesClaims extends BoundReferences {
+  readonly namespace?: string
+  readonly serviceaccount?: Reference
+  readonly warnafter?: number
+}
+
+/** A signature that was checked is not checked again; this many are remembered. */
+const verifiedTokensMax = 10_000
+/** Deleted objects' tokens hold this much longer, so that a terminating pod can still say goodbye (`claims.go`). */
+const deletedLeewayMs = 60_000
 
 /** Tells who makes a request, by client certificate, static token or ServiceAccount token. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions
+  readonly #staticTokens: StaticTokens | undefined
   readonly #privateKey: KeyObject | undefined
   readonly #publicKey: KeyObject | undefined
   readonly #algorithm: string
-  #tokens = new Map<string, UserInfo>()
-  #tokensReadAtMs = 0
+  readonly #keyID: string
+  readonly #verified = new Map<string, JWTPayload>()
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options
+    this.#staticTokens = options.tokenFile === undefined ? undefined : new StaticTokens(options.tokenFile)
     this.#privateKey = options.serviceAccountKey === undefined ? undefined : createPrivateKey(options.serviceAccountKey)
     this.#publicKey = this.#privateKey === undefined ? undefined : createPublicKey(this.#privateKey)
     this.#algorithm = this.#privateKey?.asymmetricKeyType === 'rsa' ? 'RS256' : 'ES256'
+    const der = this.#publicKey?.export({ type: 'spki', format: 'der' })
+    this.#keyID = der === undefined ? '' : createHash('sha256').update(der).digest('base64url')
   }
 
   /** The audience of tokens for this API. */
@@ -64,109 +95,125 @@ export class Authenticator {
    * The user behind the credentials.
    * @throws StatusError Unauthorized when there are none, or none that hold.
    */
-  async authenticate(credentials: Credentials): Promise<UserInfo> {
-    const { clientCertificate, bearerToken } = credentials
-    if (clientCertificate !== undefined && clientCertificate.commonName !== '')
+  async authenticate({ clientCertificate, bearerToken }: Credentials): Promise<UserInfo> {
+    if (clientCertificate !== undefined && clientCertificate.commonName !== '') {
       return authenticated({ name: clientCertificate.commonName, groups: clientCertificate.organizations })
-    if (bearerToken !== undefined) {
-      const user = this.#staticUser(bearerToken) ?? (await this.serviceAccountUser(bearerToken))
-      if (user !== undefined) return user
     }
-    throw new StatusError('Unauthorized', 'Unauthorized')
+    const verified = bearerToken ? await this.verifyToken(bearerToken) : 'no credentials'
+    if (typeof verified === 'string') throw new StatusError('Unauthorized', 'Unauthorized')
+    return verified.user
   }
 
-  #staticUser(token: string): UserInfo | undefined {
-    const { tokenFile } = this.#options
-    if (tokenFile === undefined) return undefined
-    const changedAtMs = statSync(tokenFile).mtimeMs
-    if (changedAtMs !== this.#tokensReadAtMs) {
-      this.#tokens = parseTokenFile(readFileSync(tokenFile, 'utf8'))
-      this.#tokensReadAtMs = changedAtMs
-    }
-    return this.#tokens.get(token)
+  /** The user of a bearer token and the audiences it is good for, or a text that says why it is not. */
+  async verifyToken(token: string, audiences: readonly string[] = [this.audience]): Promise<VerifiedToken | string> {
+    const user = this.#staticTokens?.find(token)
+    if (user === undefined) return await this.#verifyServiceAccountToken(token, audiences)
+    // A static token knows of no audience: it is meant for this API.
+    return audiences.includes(this.audience)
+      ? { user: authenticated(user), audiences: [this.audience] }
+      : 'invalid bearer token'
   }
 
-  /** The user of a ServiceAccount token that is valid now: signed by us, not expired, and what it is bound to still exists. */
-  async serviceAccountUser(
-    token: string,
-    audiences: readonly string[] = [this.audience],
-  ): Promise<UserInfo | undefined> {
+  async #verifyServiceAccountToken(token: string, audiences: readonly string[]): Promise<VerifiedToken | string> {
+    const payload = this.#verified.get(token) ?? (await this.#checkSignature(token))
+    if (payload === undefined) return 'invalid bearer token'
+    const nowSeconds = this.#nowMs() / 1000
+    if ((payload.exp ?? 0) <= nowSeconds) return '[invalid bearer token, service account token has expired]'
+    if ((payload.nbf ?? 0) > nowSeconds + 1) return '[invalid bearer token, service account token is not valid yet]'
+    const own = [payload.aud ?? []].flat()
+    const common = audiences.filter((audience) => own.includes(audience))
+    if (common.length === 0) {
+      return `[invalid bearer token, token audiences ${JSON.stringify(own)} is invalid for the target audiences ${JSON.stringify(audiences)}]`
+    }
+    const user = this.#boundUser(payload)
+    return user === undefined
+      ? '[invalid bearer token, service account token has been invalidated]'
+      : { user, audiences: common }
+  }
+
+  async #checkSignature(token: string): Promise<JWTPayload | undefined> {
     if (this.#publicKey === undefined || token.split('.').length !== 3) return undefined
     try {
+      // Time is checked at each use, here only form, signature and issuer.
       const { payload } = await jwtVerify(token, this.#publicKey, {
         issuer: this.#options.issuer,
-        audience: [...audiences],
         algorithms: [this.#algorithm],
+        currentDate: new Date(this.#nowMs()),
+        clockTolerance: Number.MAX_SAFE_INTEGER / 1e6,
       })
-      return this.#boundUser(payload['kubernetes.io'] as KubernetesClaims | undefined)
+      if (this.#verified.size >= verifiedTokensMax) this.#verified.delete(this.#verified.keys().next().value as string)
+      this.#verified.set(token, payload)
+      return payload
     } catch {
       return undefined
     }
   }
 
-  #boundUser(claims: KubernetesClaims | undefined): UserInfo | undefined {
-    const { namespace = '', serviceaccount = {}, pod, secret } = claims ?? {}
-    const holds = (resource: string, reference: { name?: string; uid?: string } | undefined): boolean => {
-      if (reference === undefined) return true
-      const object = this.#options.store.get({ resource, namespace, name: reference.name ?? '' })
-      return object !== undefined && object.uid === reference.uid
+  #boundUser(payload: JWTPayload): UserInfo | undefined {
+    const { namespace = '', serviceaccount, pod, secret, node } = (payload['kubernetes.io'] ?? {}) as KubernetesClaims
+    if (serviceaccount === undefined || namespace === '') return undefined
+    if (!this.#exists('serviceaccounts', namespace, serviceaccount)) return undefined
+    if (pod !== undefined && !this.#exists('pods', namespace, pod)) return undefined
+    if (secret !== undefined && !this.#exists('secrets', namespace, secret)) return undefined
+    // A pod's node is only told, not checked: the pod goes with it.
+    if (node !== undefined && pod === undefined && !this.#exists('nodes', '', node)) return undefined
+    const extra = {
+      ...(payload.jti === undefined ? {} : { 'authentication.kubernetes.io/credential-id': [`JTI=${payload.jti}`] }),
+      ...referenceExtra('pod', pod),
+      ...referenceExtra('node', node),
     }
-    if (!holds('serviceaccounts', serviceaccount) || !holds('pods', pod) || !holds('secrets', secret)) return undefined
     return authenticated({
       name: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
-      uid: serviceaccount.uid ?? '',
+      ...(serviceaccount.uid === undefined ? {} : { uid: serviceaccount.uid }),
       groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
-      ...(pod === undefined
-        ? {}
-        : {
-            extra: {
-              'authentication.kubernetes.io/pod-name': [pod.name ?? ''],
-              'authentication.kubernetes.io/pod-uid': [pod.uid ?? ''],
-            },
-          }),
+      ...(Object.keys(extra).length === 0 ? {} : { extra }),
     })
   }
 
-  /** Signs a ServiceAccount token. @throws StatusError when the server has no key. */
-  async sign(request: TokenRequestSpec): Promise<{ token: string; expiresAtMs: number }> {
-    if (this.#privateKey === undefined)
+  #exists(resource: string, namespace: string, { name, uid }: Reference): boolean {
+    const object = this.#options.store.get({ resource, namespace, name })
+    if (object === undefined || object.uid !== uid) return false
+    const { deletionTimestamp } = (object.parse() as { metadata: ObjectMeta }).metadata
+    return deletionTimestamp === undefined || parseTime(deletionTimestamp) + deletedLeewayMs > this.#nowMs()
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? Date.now()
+  }
+
+  /** Signs a ServiceAccount token. @throws StatusError InternalError when the server has no key */
+  async sign(subject: TokenSubject): Promise<string> {
+    if (this.#privateKey === undefined) {
       throw new StatusError('InternalError', 'this server has no key to sign ServiceAccount tokens with')
-    const { namespace, name, uid, bound } = request
-    const nowSeconds = Math.floor(Date.now() / 1000)
+    }
+    const { namespace, name, uid, audiences, nowSeconds, bound, warnAfterSeconds } = subject
     const claims: KubernetesClaims = {
       namespace,
+      ...bound,
       serviceaccount: { name, uid },
-      ...(bound === undefined ? {} : { [bound.kind.toLowerCase()]: { name: bound.name, uid: bound.uid } }),
+      ...(warnAfterSeconds === undefined ? {} : { warnafter: warnAfterSeconds }),
     }
-    const token = await new SignJWT({ 'kubernetes.io': { ...claims } })
-      .setProtectedHeader({ alg: this.#algorithm })
+    return await new SignJWT({ 'kubernetes.io': { ...claims } })
+      .setProtectedHeader({ alg: this.#algorithm, kid: this.#keyID })
       .setIssuer(this.#options.issuer)
       .setSubject(`system:serviceaccount:${namespace}:${name}`)
-      .setAudience(request.audiences.length === 0 ? [this.audience] : [...request.audiences])
+      .setAudience([...audiences])
       .setIssuedAt(nowSeconds)
       .setNotBefore(nowSeconds)
-      .setExpirationTime(nowSeconds + request.expirationSeconds)
+      .setExpirationTime(nowSeconds + subject.expirationSeconds)
       .setJti(randomUUID())
       .sign(this.#privateKey)
-    return { token, expiresAtMs: (nowSeconds + request.expirationSeconds) * 1000 }
+  }
+}
+
+function referenceExtra(kind: string, reference: Reference | undefined): Record<string, string[]> {
+  if (reference === undefined) return {}
+  return {
+    [`authentication.kubernetes.io/${kind}-name`]: [reference.name],
+    ...(reference.uid === undefined ? {} : { [`authentication.kubernetes.io/${kind}-uid`]: [reference.uid] }),
   }
 }
 
 function authenticated(user: UserInfo): UserInfo {
   return { ...user, groups: [...user.groups, 'system:authenticated'] }
-}
-
-function parseTokenFile(text: string): Map<string, UserInfo> {
-  const users = new Map<string, UserInfo>()
-  for (const line of text.split('\n')) {
-    const match = /^([^,]+),([^,]+),([^,]*)(?:,(?:"([^"]*)"|([^,]*)))?\s*$/.exec(line)
-    if (match === null) continue
-    const [, token = '', name = '', uid = '', quoted, plain] = match
-    const groups = (quoted ?? plain ?? '')
-      .split(',')
-      .map((group) => group.trim())
-      .filter((group) => group !== '')
-    users.set(token, authenticated({ name, ...(uid === '' ? {} : { uid }), groups }))
-  }
-  return users
 }

@@ -1,5 +1,5 @@
 import { forbidden, type ResourceName } from '@binnacle/apimachinery'
-import type { RequestContext } from '../api-server.ts'
+import type { RequestContext, UserInfo } from '../api-server.ts'
 
 /**
  * May the user do this? In this version everyone who is authenticated may do everything, and the anonymous user nothing. It is the one place that
@@ -7,7 +7,7 @@ import type { RequestContext } from '../api-server.ts'
  * @throws StatusError Forbidden
  */
 export function authorize(request: RequestContext, verb: string, resource: ResourceName): void {
-  if (isAllowed(request)) return
+  if (isUserAllowed(request.user)) return
   throw forbidden(
     resource,
     '',
@@ -16,6 +16,6 @@ export function authorize(request: RequestContext, verb: string, resource: Resou
 }
 
 /** The same question as a value, for access reviews. */
-export function isAllowed(request: RequestContext): boolean {
-  return request.user.groups.includes('system:authenticated') || request.user.groups.includes('system:masters')
+export function isUserAllowed({ groups }: UserInfo): boolean {
+  return groups.includes('system:authenticated') || groups.includes('system:masters')
 }

@@ -1,48 +1,89 @@
-import { badRequest, conflict, formatTime, type KubernetesObject, StatusError } from '@binnacle/apimachinery'
+import {
+  badRequest,
+  type Condition,
+  conflict,
+  invalid,
+  notSupported,
+  type ObjectKey,
+  required,
+  type Status,
+  withCondition,
+} from '@binnacle/apimachinery'
 import { type Binding, type Pod, pods } from '@binnacle/resources'
+import type { StoredObject } from '@binnacle/store'
+import type { RequestContext } from '../api-server.ts'
+import { changeObject, type WriteEnvironment } from '../write-path.ts'
+import { successStatus } from './success-status.ts'
 
-/** The pod with the node that a binding gives it (kube-apiserver `registry/core/pod/storage` BindingREST). @throws StatusError */
-export function boundPod(old: KubernetesObject, binding: Binding): KubernetesObject {
-  const pod = old as Pod
-  const { name } = pod.metadata
-  const node = binding.target?.name
-  if (binding.target?.kind && binding.target.kind !== 'Node') throw badRequest('target.kind: Unsupported value')
-  if (!node) throw badRequest('target.name: Required value')
-  if (binding.metadata?.uid && binding.metadata.uid !== pod.metadata.uid)
-    throw conflict(
-      pods,
-      name,
-      `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
-    )
-  if (pod.metadata.deletionTimestamp !== undefined)
-    throw conflict(pods, name, `pod ${name} is being deleted, cannot be assigned to a host`)
-  if (pod.spec?.nodeName) throw conflict(pods, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
-  if ((pod.spec?.schedulingGates ?? []).length > 0)
-    throw conflict(pods, name, `pod ${name} has non-empty .spec.schedulingGates`)
-  const condition = {
-    type: 'PodScheduled',
-    status: 'True',
-    lastTransitionTime: formatTime(Date.now()),
-    observedGeneration: pod.metadata.generation ?? 1,
-  }
-  const conditions = [
-    ...(pod.status?.conditions ?? []).filter((existing) => existing.type !== 'PodScheduled'),
-    condition,
-  ]
-  const annotations = { ...pod.metadata.annotations, ...binding.metadata?.annotations }
-  const metadata = Object.keys(annotations).length === 0 ? pod.metadata : { ...pod.metadata, annotations }
-  return {
-    ...pod,
-    metadata,
-    spec: { ...pod.spec, nodeName: node },
-    status: { ...pod.status, conditions },
-  } as KubernetesObject
+const resource = { group: '', plural: 'pods/binding', kind: 'Binding' }
+
+/** What a binding says: the node, and the pod that it means. */
+export interface BindingRequest {
+  readonly nodeName: string
+  readonly podUID?: string | undefined
+  /** Added to the pod's own. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
-/** The answer to a binding or eviction that was carried out. */
-export const created = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } as const
+/** POST pods/binding, and POST bindings: gives a pod its node. @throws StatusError Invalid | NotFound | Conflict */
+export async function createBinding(
+  env: WriteEnvironment,
+  request: RequestContext,
+  key: ObjectKey,
+  binding: Binding,
+  options: { readonly dryRun: boolean },
+): Promise<Status> {
+  const { target, metadata } = binding
+  if (metadata.name && metadata.name !== key.name) {
+    throw badRequest('name in URL does not match name in Binding object')
+  }
+  const errors = [
+    ...(target?.kind && target.kind !== 'Node' ? [notSupported('target.kind', target.kind, ['Node', '<empty>'])] : []),
+    ...(target?.name ? [] : [required('target.name')]),
+  ]
+  if (errors.length > 0) throw invalid({ group: '', plural: 'bindings', kind: 'Binding' }, key.name, errors)
+  const bound = { nodeName: target.name as string, podUID: metadata.uid, annotations: metadata.annotations }
+  await bindPod(env, request, key, bound, options)
+  return successStatus()
+}
 
-/** No such subresource. */
-export function unknownSubresource(): StatusError {
-  return new StatusError('NotFound', 'the server could not find the requested resource')
+/** Gives a pod its node and returns the pod. @throws StatusError NotFound | Conflict */
+export async function bindPod(
+  env: WriteEnvironment,
+  request: RequestContext,
+  key: ObjectKey,
+  binding: BindingRequest,
+  options: { readonly dryRun?: boolean } = {},
+): Promise<StoredObject> {
+  return await changeObject(env, request, pods, key, (old) => boundPod(old as Pod, binding, env.nowMs()), options)
+}
+
+/**
+ * The pod on its node (registry/core/pod `storage.go` assignPod). The pod given is not changed.
+ * @throws StatusError Conflict when it is another pod, goes away, has a node or is held back by gates
+ */
+export function boundPod(pod: Pod, { nodeName, podUID, annotations }: BindingRequest, nowMs: number): Pod {
+  const { metadata, spec, status } = pod
+  const refuse = (why: string): Error => conflict(resource, metadata.name, why)
+  if (podUID !== undefined && podUID !== '' && podUID !== metadata.uid) {
+    throw refuse(`Precondition failed: UID in precondition: ${podUID}, UID in object meta: ${metadata.uid}`)
+  }
+  if (metadata.deletionTimestamp !== undefined) {
+    throw refuse(`pod ${metadata.name} is being deleted, cannot be assigned to a host`)
+  }
+  if (spec?.nodeName) throw refuse(`pod ${metadata.name} is already assigned to node "${spec.nodeName}"`)
+  if ((spec?.schedulingGates ?? []).length > 0) throw refuse(`pod ${metadata.name} has non-empty .spec.schedulingGates`)
+  const scheduled: Condition = {
+    type: 'PodScheduled',
+    status: 'True',
+    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+  }
+  const conditions = withCondition(status?.conditions as readonly Condition[] | undefined, scheduled, nowMs)
+  return {
+    ...pod,
+    metadata:
+      annotations === undefined ? metadata : { ...metadata, annotations: { ...metadata.annotations, ...annotations } },
+    spec: { ...(spec as NonNullable<Pod['spec']>), nodeName },
+    status: { ...status, conditions: [...conditions] as NonNullable<NonNullable<Pod['status']>['conditions']> },
+  }
 }

@@ -1,63 +1,177 @@
-import { type KubernetesObject, selectorFromLabelSelector, StatusError } from '@binnacle/apimachinery'
-import type { Pod, PodDisruptionBudget } from '@binnacle/resources'
-import type { Store, StoredObject } from '@binnacle/store'
+import {
+  badRequest,
+  type Condition,
+  findCondition,
+  forbidden,
+  formatTime,
+  isConditionTrue,
+  type KubernetesObject,
+  type ObjectKey,
+  selectorFromLabelSelector,
+  type Status,
+  StatusError,
+  withCondition,
+} from '@binnacle/apimachinery'
+import { type Eviction, type Pod, type PodDisruptionBudget, podDisruptionBudgets, pods } from '@binnacle/resources'
+import type { DeleteRequest, RequestContext } from '../api-server.ts'
+import { changeObject, currentObject, deleteObject, inVersion, type WriteEnvironment } from '../write-path.ts'
+import { successStatus } from './success-status.ts'
 
-/** Whether a pod may be evicted, and the budget that has to be charged for it. */
-export interface EvictionDecision {
-  readonly budget?: StoredObject
-  /** The budget with the eviction counted. */
-  readonly charged?: KubernetesObject
-}
+/** More evictions than this may not be on their way at once under one budget. */
+const disruptedPodsMax = 2000
+/** When to ask again while a budget is still being counted. */
+const retryAfterSeconds = 10
 
 /**
- * Decides on an eviction (kube-apiserver `EvictionREST`).
- * @throws StatusError TooManyRequests when a budget does not allow it, InternalError when several budgets match.
+ * POST pods/eviction: deletes the pod if its PodDisruptionBudget, where it has one, allows that (registry/core/pod `eviction.go`).
+ * @throws StatusError TooManyRequests when the budget does not allow it now
  */
-export function decideEviction(store: Pick<Store, 'list'>, pod: Pod, nowMs: number): EvictionDecision {
-  const phase = pod.status?.phase
-  if (
-    phase === 'Succeeded' ||
-    phase === 'Failed' ||
-    phase === 'Pending' ||
-    pod.metadata.deletionTimestamp !== undefined
-  )
-    return {}
-  const namespace = pod.metadata.namespace ?? ''
-  const budgets = store.list({ resource: 'poddisruptionbudgets.policy', namespace }).objects.filter((stored) => {
-    const { spec } = stored.parse() as PodDisruptionBudget
-    return selectorFromLabelSelector(spec?.selector).matches(pod.metadata.labels)
+export async function evictPod(
+  env: WriteEnvironment,
+  request: RequestContext,
+  key: ObjectKey,
+  eviction: Eviction,
+  options: { readonly dryRun: boolean },
+): Promise<Status> {
+  if (eviction.metadata.name !== undefined && eviction.metadata.name !== '' && eviction.metadata.name !== key.name)
+    throw badRequest('name in URL does not match name in Eviction object')
+  const stored = await currentObject(env, pods, key)
+  const pod = inVersion(pods, stored) as Pod
+  const deletion: DeleteRequest = { ...(eviction.deleteOptions as DeleteRequest | undefined), dryRun: options.dryRun }
+  if (!isProtected(pod)) {
+    await deleteObject(env, request, pods, key, deletion)
+    return successStatus()
+  }
+  const budget = budgetOf(env, pod)
+  if (budget !== undefined && !mayGoUnhealthy(pod, budget))
+    await takeDisruption(env, request, { pod, budget, ...options })
+  await markDisruption(env, request, { pod, ...options })
+  const uid = deletion.preconditions?.uid ?? pod.metadata.uid
+  await deleteObject(env, request, pods, key, {
+    ...deletion,
+    preconditions: { ...deletion.preconditions, ...(uid === undefined ? {} : { uid }) },
   })
-  const [first] = budgets
-  if (first === undefined) return {}
-  if (budgets.length > 1)
+  return successStatus()
+}
+
+/** Pods that have ended, have not begun or are going already count for no budget. */
+function isProtected(pod: Pod): boolean {
+  const phase = pod.status?.phase
+  return (
+    phase !== 'Succeeded' && phase !== 'Failed' && phase !== 'Pending' && pod.metadata.deletionTimestamp === undefined
+  )
+}
+
+function budgetOf(env: WriteEnvironment, pod: Pod): PodDisruptionBudget | undefined {
+  const { objects } = env.store.list({
+    resource: podDisruptionBudgets.storageName,
+    namespace: pod.metadata.namespace,
+  })
+  const matching = objects
+    .map((object) => inVersion(podDisruptionBudgets, object) as PodDisruptionBudget)
+    .filter((budget) => selectorFromLabelSelector(budget.spec?.selector).matches(pod.metadata.labels))
+  if (matching.length > 1) {
     throw new StatusError(
       'InternalError',
       'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
     )
-  const budget = first.parse() as PodDisruptionBudget
-  const observed = (budget.status?.observedGeneration ?? 0) >= (budget.metadata.generation ?? 0)
-  const allowed = budget.status?.disruptionsAllowed ?? 0
-  if (!observed || allowed <= 0) throw tooMany(budget, observed)
-  const disruptedPods = {
-    ...budget.status?.disruptedPods,
-    [pod.metadata.name]: new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z'),
   }
+  return matching[0]
+}
+
+/** A pod that is not ready may be evicted without asking the budget where its policy says so. */
+function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolean {
+  if (isConditionTrue(pod.status?.conditions, 'Ready')) return false
+  if (spec?.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true
+  const [current, desired] = [status?.currentHealthy ?? 0, status?.desiredHealthy ?? 0]
+  return desired > 0 && current >= desired
+}
+
+interface Disruption {
+  readonly pod: Pod
+  readonly budget: PodDisruptionBudget
+  readonly dryRun: boolean
+}
+
+async function takeDisruption(
+  env: WriteEnvironment,
+  request: RequestContext,
+  { pod, budget, dryRun }: Disruption,
+): Promise<void> {
+  const key = { namespace: budget.metadata.namespace ?? '', name: budget.metadata.name }
+  const change = (old: KubernetesObject): KubernetesObject =>
+    afterDisruption(old as PodDisruptionBudget, pod, env.nowMs())
+  await changeObject(env, request, podDisruptionBudgets, key, change, { dryRun })
+}
+
+/** The budget after one more disruption. @throws StatusError when it allows none */
+export function afterDisruption(budget: PodDisruptionBudget, pod: Pod, nowMs: number): PodDisruptionBudget {
+  const { metadata, status } = budget
+  const name = metadata.name
+  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
+    throw tooManyDisruptions(`The disruption budget ${name} is still being processed by the server.`, retryAfterSeconds)
+  }
+  const allowed = status?.disruptionsAllowed ?? 0
+  if (allowed < 0) throw forbidden(podDisruptionBudgets, name, 'pdb disruptions allowed is negative')
+  if (Object.keys(status?.disruptedPods ?? {}).length > disruptedPodsMax) {
+    const why = 'DisruptedPods map too big - too many evictions not confirmed by PDB controller'
+    throw forbidden(podDisruptionBudgets, name, why)
+  }
+  if (allowed === 0) throw tooManyDisruptions(whyNone(budget))
+  const exhausted: Condition = {
+    type: 'DisruptionAllowed',
+    status: 'False',
+    reason: 'InsufficientPods',
+    message: '',
+    ...(status?.observedGeneration === undefined ? {} : { observedGeneration: status.observedGeneration }),
+  }
+  const conditions = status?.conditions as readonly Condition[] | undefined
   return {
-    budget: first,
-    charged: {
-      ...budget,
-      status: { ...budget.status, disruptionsAllowed: allowed - 1, disruptedPods },
-    } as KubernetesObject,
+    ...budget,
+    status: {
+      ...status,
+      disruptionsAllowed: allowed - 1,
+      conditions: [...(allowed === 1 ? withCondition(conditions, exhausted, nowMs) : (conditions ?? []))],
+      disruptedPods: { ...status?.disruptedPods, [pod.metadata.name]: formatTime(nowMs) },
+    } as NonNullable<PodDisruptionBudget['status']>,
   }
 }
 
-function tooMany(budget: PodDisruptionBudget, observed: boolean): StatusError {
-  const { name } = budget.metadata
-  const why = observed
-    ? `The disruption budget ${name} needs ${budget.status?.desiredHealthy ?? 0} healthy pods and has ${budget.status?.currentHealthy ?? 0} currently`
-    : `The disruption budget ${name} is still being processed by the server.`
+function whyNone({ metadata: { name }, status }: PodDisruptionBudget): string {
+  const condition = findCondition(status?.conditions as readonly Condition[] | undefined, 'DisruptionAllowed')
+  if (condition?.reason === 'SyncFailed') {
+    return `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${condition.message ?? ''}`
+  }
+  const [desired, current] = [status?.desiredHealthy ?? 0, status?.currentHealthy ?? 0]
+  if (current <= desired)
+    return `The disruption budget ${name} needs ${desired} healthy pods and has ${current} currently`
+  return `The disruption budget ${name} does not allow evicting pods currently`
+}
+
+function tooManyDisruptions(message: string, seconds?: number): StatusError {
   return new StatusError('TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-    causes: [{ reason: 'DisruptionBudget', message: why }],
-    ...(observed ? {} : { retryAfterSeconds: 10 }),
+    ...(seconds === undefined ? {} : { retryAfterSeconds: seconds }),
+    causes: [{ reason: 'DisruptionBudget', message }],
   })
+}
+
+/** Says in the pod's status why it goes, as the Job controller and people want to know. */
+async function markDisruption(
+  env: WriteEnvironment,
+  request: RequestContext,
+  { pod, dryRun }: { readonly pod: Pod; readonly dryRun: boolean },
+): Promise<void> {
+  const condition: Condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+  }
+  const change = (old: KubernetesObject): KubernetesObject => {
+    const { status } = old as Pod
+    const conditions = withCondition(status?.conditions as readonly Condition[] | undefined, condition, env.nowMs())
+    return { ...old, status: { ...status, conditions: [...conditions] } } as KubernetesObject
+  }
+  const key = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name }
+  await changeObject(env, request, pods, key, change, { dryRun })
 }
