@@ -27,6 +27,9 @@ export class PodRunner implements WriteSource {
   #wakeAtMs = Number.POSITIVE_INFINITY
   /** True once nothing is left to do: the pod is gone, or is not ours any more. */
   #isOver = false
+  #isWritingLastState = false
+  #isLastStateWritten = false
+  #isDeleting = false
 
   constructor(environment: PodRunnerEnvironment, simulated: SimulatedPod) {
     this.#environment = environment
@@ -65,27 +68,33 @@ export class PodRunner implements WriteSource {
     const { uid } = pod.metadata
     const { pods } = this.#environment
     const status = this.#simulated.status(this.#environment.nowMs())
+    // A pod that never ran has no last state to tell. Writes of one request happen in any order, so the deletion has its own.
+    this.#isDeleting = isStopped && (this.#isLastStateWritten || status.phase === 'Pending')
+    if (this.#isDeleting) {
+      const options = { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) }
+      return [{ verb: 'delete', resource: pods, key, options }]
+    }
+    this.#isWritingLastState = isStopped
     const patch = { type: 'strategic', body: { metadata: { uid }, status } } as const
-    const report: BatchWrite = { verb: 'patch', resource: pods, key, patch, subresource: 'status' }
-    if (!isStopped) return [report]
-    const options = { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) }
-    const remove: BatchWrite = { verb: 'delete', resource: pods, key, options }
-    // A pod that never ran has no last state to tell.
-    return status.phase === 'Pending' ? [remove] : [report, remove]
+    return [{ verb: 'patch', resource: pods, key, patch, subresource: 'status' }]
   }
 
-  written(results: readonly BatchResult[]): void {
-    const errors = results.flatMap((r) => ('error' in r ? [r.error] : []))
-    const isStopped = this.#simulated.isStopped
-    if (this.#isOver) return
-    if (errors.some((error) => isNotFound(error) || isConflict(error)) || (errors.length === 0 && isStopped)) {
+  written([result]: readonly BatchResult[]): void {
+    if (this.#isOver || result === undefined) return
+    if (!('error' in result)) {
+      if (this.#isDeleting) this.end()
+      else if (this.#isWritingLastState) {
+        this.#isLastStateWritten = true
+        this.#report()
+      }
+      return
+    }
+    if (isNotFound(result.error) || isConflict(result.error)) {
       this.end()
       return
     }
-    const error = errors[0]
-    if (error === undefined) return
     const { name, namespace } = this.#simulated.pod.metadata
-    this.#environment.logError('cannot write the state of a pod', { namespace, name, error: error.message })
+    this.#environment.logError('cannot write the state of a pod', { namespace, name, error: result.error.message })
     this.#environment.timeline.at(this.#environment.nowMs() + retryMs, () => this.#report())
   }
 
