@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { RuntimeConfig } from '@binnacle/resources'
+
+/** How the API process is to run. */
+export interface ApiConfig {
+  readonly databaseUrl: string
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** PEM texts. */
+  readonly tlsCertificate: string
+  readonly tlsKey: string
+  readonly clientCa: string
+  readonly serviceAccountKey: string | undefined
+  readonly tokenFile: string | undefined
+  readonly serviceCidr: string
+  /** Origins, besides the API's own, from which browsers may open WebSockets. */
+  readonly allowedOrigins: readonly string[]
+  readonly runtimeConfig: RuntimeConfig
+  readonly verbose: boolean
+}
+
+/** A mistake in the arguments, said in one sentence. */
+export class ConfigError extends Error {}
+
+/** Reads the process's arguments. @throws ConfigError */
+export function readConfig(args: readonly string[]): ApiConfig {
+  const values = parse(args)
+  const file = (name: 'tls-cert' | 'tls-key' | 'client-ca' | 'service-account-key'): string => {
+    const path = values[name]
+    if (path === undefined) throw new ConfigError(`--${name} is needed`)
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      throw new ConfigError(`--${name}: ${(error as Error).message}`)
+    }
+  }
+  if (values['database-url'] === undefined) throw new ConfigError('--database-url is needed')
+  const port = Number(values.port)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new ConfigError(`--port takes a number from 0 to 65535, not '${values.port}'`)
+  return {
+    databaseUrl: values['database-url'],
+    host: values.host,
+    port,
+    tlsCertificate: file('tls-cert'),
+    tlsKey: file('tls-key'),
+    clientCa: file('client-ca'),
+    serviceAccountKey: values['service-account-key'] === undefined ? undefined : file('service-account-key'),
+    tokenFile: values['token-file'],
+    serviceCidr: values['service-cidr'],
+    allowedOrigins: values['allowed-origin'],
+    runtimeConfig: Object.fromEntries(
+      values['runtime-config']
+        .flatMap((text) => text.split(','))
+        .map((entry) => [entry.split('=')[0], entry.split('=')[1] !== 'false']),
+    ),
+    verbose: values.verbose,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        'database-url': { type: 'string' },
+        host: { type: 'string', default: '127.0.0.1' },
+        port: { type: 'string', default: '6443' },
+        'tls-cert': { type: 'string' },
+        'tls-key': { type: 'string' },
+        'client-ca': { type: 'string' },
+        'service-account-key': { type: 'string' },
+        'token-file': { type: 'string' },
+        'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+        'allowed-origin': { type: 'string', multiple: true, default: [] },
+        'runtime-config': { type: 'string', multiple: true, default: [] },
+        verbose: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    throw new ConfigError((error as Error).message)
+  }
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { promisify } from 'node:util'
+import { constants, gzip } from 'node:zlib'
+import { type Status, StatusError } from '@binnacle/apimachinery'
+import type { RequestContext, UserInfo } from '@binnacle/apiserver'
+import { bodyBytesMax, gzipBytesMin } from '../limits.ts'
+
+/** Either protocol's request; both have the same members here. */
+export type AnyRequest = IncomingMessage | Http2ServerRequest
+/** Either protocol's response. */
+export type AnyResponse = ServerResponse | Http2ServerResponse
+
+const compress = promisify(gzip)
+const jsonType = 'application/json'
+
+/** One request and its response: what handlers work with. */
+export class Exchange implements RequestContext {
+  readonly incoming: AnyRequest
+  readonly outgoing: AnyResponse
+  readonly url: URL
+  readonly requestId: string
+  readonly startedMs = performance.now()
+  user: UserInfo = anonymous
+  /** For metrics and the access log: `list pods`. */
+  label = ''
+  readonly #warnings: string[] = []
+
+  constructor(incoming: AnyRequest, outgoing: AnyResponse, requestId: string) {
+    this.incoming = incoming
+    this.outgoing = outgoing
+    this.url = new URL(incoming.url ?? '/', 'https://localhost')
+    this.requestId = requestId
+  }
+
+  get method(): string {
+    return this.incoming.method ?? 'GET'
+  }
+
+  get path(): string {
+    return this.url.pathname
+  }
+
+  get userAgent(): string {
+    return this.header('user-agent')
+  }
+
+  header(name: string): string {
+    const value = this.incoming.headers[name]
+    return Array.isArray(value) ? value.join(', ') : (value ?? '')
+  }
+
+  warn(text: string): void {
+    if (!this.#warnings.includes(text)) this.#warnings.push(text)
+  }
+
+  /** The whole body. @throws StatusError RequestEntityTooLarge */
+  async body(): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of this.incoming as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > bodyBytesMax)
+        throw new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+  }
+
+  /** The head of a response: the status, and the headers that all have. */
+  head(code: number, headers: Record<string, string | number> = {}): void {
+    const all: Record<string, string | number | string[]> = {
+      'audit-id': this.requestId,
+      'cache-control': 'no-cache, private',
+      ...headers,
+    }
+    if (this.#warnings.length > 0)
+      all['warning'] = this.#warnings.map(
+        (text) => `299 - "${text.replace(/["\\]/g, '\\$&').replace(/[\r\n]+/g, ' ')}"`,
+      )
+    ;(this.outgoing as ServerResponse).writeHead(code, all)
+  }
+
+  /** Sends a complete body, compressed where the client takes that and it is worth it. */
+  async send(
+    code: number,
+    body: Buffer | string,
+    type: string = jsonType,
+    headers: Record<string, string | number> = {},
+  ): Promise<void> {
+    let bytes = typeof body === 'string' ? Buffer.from(body) : body
+    const all: Record<string, string | number> = { 'content-type': type, ...headers }
+    if (bytes.length >= gzipBytesMin && this.takesGzip) {
+      bytes = await compress(bytes, { level: constants.Z_BEST_SPEED })
+      all['content-encoding'] = 'gzip'
+      all['vary'] = 'Accept-Encoding'
+    }
+    all['content-length'] = bytes.length
+    this.head(code, all)
+    if (this.method === 'HEAD') this.outgoing.end()
+    else this.outgoing.end(bytes)
+  }
+
+  get takesGzip(): boolean {
+    return /\bgzip\b/.test(this.header('accept-encoding'))
+  }
+
+  json(code: number, value: unknown): Promise<void> {
+    return this.send(code, JSON.stringify(value))
+  }
+
+  /** Answers with the Status of an error. */
+  async fail(error: StatusError): Promise<void> {
+    const { status } = error
+    const retry = status.details?.retryAfterSeconds
+    await this.send(error.code, `${JSON.stringify(status)}\n`, jsonType, {
+      ...(retry === undefined ? {} : { 'retry-after': retry }),
+      ...(error.reason === 'Unauthorized' ? { 'www-authenticate': 'Bearer realm="binnacle"' } : {}),
+    })
+  }
+}
+
+const anonymous: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+
+/** A Status of success. */
+export function success(details: Status['details']): Status {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    ...(details === undefined ? {} : { details }),
+  }
+}

@@ -1,0 +1,165 @@
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { StatusError } from '@binnacle/apimachinery'
+import type { Authenticator, Credentials } from '@binnacle/apiserver'
+import type { Log } from '../log.ts'
+import { drainMsMax } from '../limits.ts'
+import { type AnyRequest, Exchange } from './exchange.ts'
+import type { RequestMetrics } from './metrics.ts'
+
+/** What the listener passes requests on to. */
+export interface ListenerOptions {
+  readonly host: string
+  readonly port: number
+  readonly tlsCertificate: string
+  readonly tlsKey: string
+  readonly clientCa: string
+  readonly authenticator: Authenticator
+  readonly metrics: RequestMetrics
+  readonly log: Log
+  /** True for paths that need no credentials. */
+  isPublic(path: string): boolean
+  handle(exchange: Exchange): Promise<void>
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+/** A listening server. */
+export interface Listener {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/**
+ * Listens on one TLS port for HTTP/1.1 and HTTP/2, chosen by ALPN; client certificates are asked for, and optional.
+ * @throws Error when the port cannot be had.
+ */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const server = createSecureServer({
+    cert: options.tlsCertificate,
+    key: options.tlsKey,
+    ca: options.clientCa,
+    requestCert: true,
+    rejectUnauthorized: false,
+    allowHTTP1: true,
+  })
+  const sessions = new Set<ServerHttp2Session>()
+  const sockets = new Set<TLSSocket>()
+  server.on('secureConnection', (socket) => {
+    socket.setNoDelay(true)
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy())
+  })
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session)).on('error', () => session.destroy())
+  })
+  server.on('request', (incoming, outgoing) => void serve(options, new Exchange(incoming, outgoing, randomUUID())))
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    options.upgrade(request, socket, head),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, sessions, sockets) }
+}
+
+async function serve(options: ListenerOptions, exchange: Exchange): Promise<void> {
+  exchange.outgoing.on('error', () => undefined)
+  try {
+    if (!options.isPublic(exchange.path))
+      exchange.user = await options.authenticator.authenticate(credentialsOf(exchange.incoming))
+    await options.handle(exchange)
+  } catch (error) {
+    await answerError(options.log, exchange, error)
+  }
+  if (exchange.label !== '' && !exchange.label.startsWith('watch')) {
+    options.metrics.observe(
+      exchange.label,
+      exchange.outgoing.statusCode,
+      (performance.now() - exchange.startedMs) / 1000,
+    )
+  }
+  options.log('debug', 'request', {
+    method: exchange.method,
+    path: exchange.incoming.url,
+    code: exchange.outgoing.statusCode,
+    user: exchange.user.name,
+    requestId: exchange.requestId,
+    ms: Math.round(performance.now() - exchange.startedMs),
+  })
+}
+
+async function answerError(log: Log, exchange: Exchange, error: unknown): Promise<void> {
+  const known = error instanceof StatusError
+  const status = known
+    ? error
+    : new StatusError(
+        'InternalError',
+        `Internal error occurred: request ${exchange.requestId} failed; the server's log says why`,
+      )
+  const aborted = exchange.incoming.destroyed && !exchange.outgoing.writable
+  if (!known && !aborted)
+    log('error', 'request failed', {
+      requestId: exchange.requestId,
+      method: exchange.method,
+      path: exchange.incoming.url,
+      error: (error as Error).stack,
+    })
+  if (exchange.outgoing.headersSent || aborted) {
+    exchange.outgoing.destroy()
+    return
+  }
+  await exchange.fail(status)
+}
+
+const certificates = new WeakMap<TLSSocket, Credentials['clientCertificate']>()
+
+/** What a request shows of who makes it. The certificate is read once a connection. */
+export function credentialsOf(request: AnyRequest): Credentials {
+  const socket = (
+    'stream' in request && request.stream !== undefined ? request.stream.session?.socket : request.socket
+  ) as TLSSocket | undefined
+  const bearer = /^Bearer\s+(\S+)$/i.exec(String(request.headers.authorization ?? ''))?.[1]
+  return { bearerToken: bearer, clientCertificate: socket === undefined ? undefined : certificateOf(socket) }
+}
+
+function certificateOf(socket: TLSSocket): Credentials['clientCertificate'] {
+  if (certificates.has(socket)) return certificates.get(socket)
+  let certificate: Credentials['clientCertificate']
+  // HTTP/2 hands out a proxy of the socket that lacks some methods until asked; `authorized` says that our authority signed it.
+  if (socket.authorized) {
+    const { subject } = socket.getPeerCertificate()
+    const organizations = subject?.O as string | string[] | undefined
+    if (subject?.CN !== undefined)
+      certificate = {
+        commonName: String(subject.CN),
+        organizations: organizations === undefined ? [] : [organizations].flat(),
+      }
+  }
+  certificates.set(socket, certificate)
+  return certificate
+}
+
+// Watches are ended by their owners before this; what else is under way gets a moment.
+async function close(
+  server: Http2SecureServer,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  sockets: ReadonlySet<TLSSocket>,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  for (const session of sessions) session.close()
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, drainMsMax)
+  // Idle keep-alive connections would hold the server open.
+  setTimeout(() => {
+    for (const socket of sockets) if (socket.bytesWritten === 0 || !socket.writableNeedDrain) socket.end()
+  }, 100)
+  await closed
+  clearTimeout(timer)
+}

@@ -1,0 +1,16 @@
+/** Every bound of the API process, with its unit. */
+
+/** A request's body, in bytes; objects are limited to half of it by the write path. */
+export const bodyBytesMax = 3 * 1024 * 1024
+/** A response is compressed from this size on, in bytes, as kube-apiserver does. */
+export const gzipBytesMin = 128 * 1024
+/** What a watcher may have waiting, in bytes; a slower one is ended and resumes by its resourceVersion. */
+export const watchQueueBytesMax = 16 * 1024 * 1024
+/** How often a watch that asked for bookmarks gets one, in milliseconds. */
+export const bookmarkIntervalMs = 60_000
+/** A watch without a timeout of its own ends within these, in seconds, so that watchers spread over processes. */
+export const watchSecondsMin = 1800
+/** See {@link watchSecondsMin}. */
+export const watchSecondsMax = 3600
+/** How long a stopping process waits for requests under way, in milliseconds. */
+export const drainMsMax = 5000

@@ -1,0 +1,275 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { StatusError } from '@binnacle/apimachinery'
+import {
+  type ApiServer,
+  Authenticator,
+  bootstrapCluster,
+  createApiServer,
+  decodeBatch,
+  encodeBatchResults,
+  fieldExtractions,
+} from '@binnacle/apiserver'
+import { builtInRegistry } from '@binnacle/resources'
+import { openStore, type Store } from '@binnacle/store'
+import type { ApiConfig } from './config.ts'
+import { createGraphql, type Graphql } from './graphql/apollo.ts'
+import type { Exchange } from './http/exchange.ts'
+import { answerHealth, type HealthCheck } from './http/health.ts'
+import { credentialsOf, listen, type Listener } from './http/listener.ts'
+import { RequestMetrics } from './http/metrics.ts'
+import { decodeRequestBody } from './http/request-body.ts'
+import type { Log } from './log.ts'
+import {
+  aggregatedDiscovery,
+  aggregatedType,
+  apiGroup,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+  negotiateAggregated,
+} from './rest/discovery.ts'
+import { OpenApi } from './rest/openapi.ts'
+import { matchRoute } from './rest/routes.ts'
+import { serveResource } from './rest/verbs.ts'
+import { WatchStreams } from './rest/watch-stream.ts'
+
+/** A running API process. */
+export interface ApiProcess {
+  readonly port: number
+  readonly server: ApiServer
+  close(): Promise<void>
+}
+
+/** The issuer of ServiceAccount tokens, as kubeadm sets it. */
+const issuer = 'https://kubernetes.default.svc.cluster.local'
+// Heartbeats and events would fill the history: theirs is kept for minutes only.
+const briefResources = ['leases.coordination.k8s.io', 'events']
+
+/**
+ * Opens the store, sees to what every cluster has, and listens.
+ * @throws Error with one sentence when the database or the port cannot be had.
+ */
+export async function startApiProcess(config: ApiConfig, log: Log): Promise<ApiProcess> {
+  const registry = builtInRegistry(config.runtimeConfig)
+  const store = await openStore({ url: config.databaseUrl, fieldsOf: fieldExtractions(registry), briefResources, log })
+  try {
+    const authenticator = new Authenticator({
+      store,
+      tokenFile: config.tokenFile,
+      serviceAccountKey: config.serviceAccountKey,
+      issuer,
+    })
+    const server = createApiServer({ store, registry, serviceCidr: config.serviceCidr, authenticator })
+    const graphql = await createGraphql({
+      apiServer: server,
+      authenticate: (credentials) => authenticator.authenticate(credentials),
+      allowedOrigins: config.allowedOrigins,
+      log,
+    })
+    const process = new RunningApi({ config, log, store, server, authenticator, graphql })
+    await process.listen()
+    await bootstrapCluster(server, { address: config.host, port: process.port, serviceCidr: config.serviceCidr })
+    process.ready = true
+    return process
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+interface Parts {
+  readonly config: ApiConfig
+  readonly log: Log
+  readonly store: Store
+  readonly server: ApiServer
+  readonly authenticator: Authenticator
+  readonly graphql: Graphql
+}
+
+class RunningApi implements ApiProcess {
+  readonly server: ApiServer
+  ready = false
+  readonly #parts: Parts
+  readonly #metrics = new RequestMetrics()
+  readonly #watches: WatchStreams
+  readonly #openApi: OpenApi
+  #listener: Listener | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.server = parts.server
+    this.#watches = new WatchStreams(parts.server)
+    this.#openApi = new OpenApi(parts.server.registry)
+    this.#metrics.gauge('apiserver_watchers', 'Watches that are open.', () => this.#watches.count)
+    this.#metrics.gauge(
+      'binnacle_store_revision',
+      'The revision that this process has reached.',
+      () => parts.store.cachedRevision,
+    )
+    this.#metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
+  }
+
+  get port(): number {
+    return this.#listener?.port ?? 0
+  }
+
+  async listen(): Promise<void> {
+    const { config, log, authenticator } = this.#parts
+    this.#listener = await listen({
+      ...config,
+      authenticator,
+      metrics: this.#metrics,
+      log,
+      isPublic: (path) => path === '/version' || /^\/(healthz|livez|readyz)(\/|$)/.test(path),
+      handle: (exchange) => this.#route(exchange),
+      upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+    })
+  }
+
+  async close(): Promise<void> {
+    this.ready = false
+    this.#watches.close()
+    await this.#parts.graphql.close()
+    await this.#listener?.close()
+    await this.#parts.store.close()
+  }
+
+  async #route(exchange: Exchange): Promise<void> {
+    const { path } = exchange
+    if (path.startsWith('/api/') || path.startsWith('/apis/')) {
+      const route = matchRoute(this.server.registry, path)
+      if (route !== undefined)
+        return await serveResource({ server: this.server, watches: this.#watches }, exchange, route)
+    }
+    if (path === '/graphql') return await this.#parts.graphql.handle(exchange.incoming, exchange.outgoing, exchange)
+    await this.#routeRest(exchange, path)
+  }
+
+  async #routeRest(exchange: Exchange, path: string): Promise<void> {
+    if (path === '/apis/binnacle.dev/v1/writes') return await this.#writes(exchange)
+    const health = /^\/(healthz|livez|readyz)(?:\/(.+))?$/.exec(path)
+    if (health !== null)
+      return await answerHealth(exchange, health[1] as string, this.#checks(health[1] as string), health[2] ?? '')
+    if (path === '/version') return await exchange.json(200, version)
+    if (path === '/metrics')
+      return await exchange.send(200, this.#metrics.text(), 'text/plain; version=0.0.4; charset=utf-8')
+    if (path.startsWith('/openapi/')) return await this.#serveOpenApi(exchange, path)
+    if (path === '/' || path === '/api' || path.startsWith('/api/') || path === '/apis' || path.startsWith('/apis/'))
+      return await this.#discover(exchange, path.replace(/\/$/, ''))
+    throw new StatusError('NotFound', 'the server could not find the requested resource')
+  }
+
+  #checks(endpoint: string): readonly HealthCheck[] {
+    const ping: HealthCheck = { name: 'ping', check: async () => undefined }
+    if (endpoint === 'livez') return [ping]
+    const store: HealthCheck = { name: 'store', check: () => this.#parts.store.ping() }
+    const ready: HealthCheck = {
+      name: 'bootstrap',
+      check: async () => {
+        if (!this.ready) throw new Error('the process is starting or stopping')
+      },
+    }
+    return [ping, store, ready]
+  }
+
+  async #writes(exchange: Exchange): Promise<void> {
+    if (exchange.method !== 'POST')
+      throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+    exchange.label = 'create writes'
+    const { value } = decodeRequestBody(exchange.header('content-type'), await exchange.body(), false)
+    const { writes, atomic } = decodeBatch(this.server.registry, value)
+    await exchange.json(200, encodeBatchResults(await this.server.writeAll(exchange, writes, { atomic })))
+  }
+
+  async #serveOpenApi(exchange: Exchange, path: string): Promise<void> {
+    const accept = exchange.header('accept')
+    const protobufOnly =
+      path === '/openapi/v2' && accept.includes('protobuf') && !/application\/json|\*\/\*/.test(accept)
+    if (protobufOnly)
+      throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json')
+    const document =
+      path === '/openapi/v2'
+        ? this.#openApi.v2()
+        : path === '/openapi/v3'
+          ? this.#openApi.index()
+          : this.#openApi.document(path.slice('/openapi/v3/'.length))
+    if (document === undefined) throw new StatusError('NotFound', 'the server could not find the requested resource')
+    const etag = `"${document.hash}"`
+    if (exchange.header('if-none-match') === etag) return await exchange.send(304, '', 'application/json', { etag })
+    if (!exchange.takesGzip) return await exchange.send(200, document.json, 'application/json', { etag })
+    exchange.head(200, {
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+      'content-length': document.gzip.length,
+      vary: 'Accept, Accept-Encoding',
+      etag,
+    })
+    exchange.outgoing.end(document.gzip)
+  }
+
+  async #discover(exchange: Exchange, path: string): Promise<void> {
+    const { registry } = this.server
+    const parts = path.split('/').slice(1)
+    const aggregated = parts.length === 1 ? negotiateAggregated(exchange.header('accept')) : undefined
+    if (aggregated !== undefined && (parts[0] === 'api' || parts[0] === 'apis')) {
+      return await exchange.send(
+        200,
+        JSON.stringify(aggregatedDiscovery(registry, parts[0] === 'api', aggregated)),
+        aggregatedType(aggregated),
+        { vary: 'Accept' },
+      )
+    }
+    const document = this.#discoveryDocument(exchange, parts)
+    if (document === undefined) throw new StatusError('NotFound', 'the server could not find the requested resource')
+    await exchange.json(200, document)
+  }
+
+  #discoveryDocument(exchange: Exchange, parts: readonly string[]): object | undefined {
+    const { registry } = this.server
+    const [root, first, second] = parts
+    if (root === undefined || root === '')
+      return {
+        paths: [
+          '/api',
+          '/api/v1',
+          '/apis',
+          '/graphql',
+          '/healthz',
+          '/livez',
+          '/metrics',
+          '/openapi/v2',
+          '/openapi/v3',
+          '/readyz',
+          '/version',
+        ],
+      }
+    if (root === 'api')
+      return first === undefined
+        ? apiVersions(exchange.header('host'))
+        : parts.length === 2
+          ? apiResourceList(registry, '', first)
+          : undefined
+    if (first === undefined) return apiGroupList(registry)
+    if (second === undefined) return apiGroup(registry, first)
+    return parts.length === 3 ? apiResourceList(registry, first, second) : undefined
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const path = (request.url ?? '').split('?', 1)[0]
+    if (path === '/graphql') return this.#parts.graphql.handleUpgrade(request, socket, head, credentialsOf(request))
+    socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  }
+}
+
+const version = {
+  major: '1',
+  minor: '32',
+  gitVersion: 'v1.32.4+binnacle-0.1.0',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '2026-11-24T00:00:00Z',
+  goVersion: `node ${process.version}`,
+  compiler: 'v8',
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+}
