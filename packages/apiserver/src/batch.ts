@@ -5,13 +5,14 @@ import type { ApiServer, RequestContext } from './api-server.ts'
 import { applyPatch } from './patch.ts'
 import { asStatusError } from './store-translation.ts'
 import { type BindingRequest, bindPod, boundPod } from './subresources/binding.ts'
-import { planDelete } from './delete-plan.ts'
-import { encodeObject, type Write } from '@binnacle/store'
+import { cloneJson } from './clone-json.ts'
+import { currentObject } from './optimistic-write.ts'
+import type { Write } from '@binnacle/store'
 import {
-  currentObject,
   inVersion,
   prepareChange,
   prepareCreate,
+  prepareDelete,
   prepareUpdate,
   type WriteEnvironment,
 } from './write-path.ts'
@@ -50,7 +51,7 @@ async function writeOne({ server, env, request }: Batch, write: BatchWrite): Pro
         request,
         write.resource,
         write.object.metadata.namespace ?? '',
-        structuredClone(write.object),
+        cloneJson(write.object),
         trusted,
       )
       return inVersion(write.resource, object)
@@ -131,7 +132,7 @@ async function prepare(
         request,
         write.resource,
         write.object.metadata.namespace ?? '',
-        structuredClone(write.object),
+        cloneJson(write.object),
         trusted,
       )
       return { definition: write.resource, name: prepared.key.name, writes: prepared.writes }
@@ -142,7 +143,7 @@ async function prepare(
       const current = await currentObject(env, write.resource, key)
       const next = (old: KubernetesObject): unknown =>
         write.verb === 'update'
-          ? structuredClone(write.object)
+          ? cloneJson(write.object)
           : applyPatch(old, write.patch, write.resource.schema, env.registry.schemas)
       const prepared = await prepareUpdate(env, request, write.resource, {
         key,
@@ -159,20 +160,9 @@ async function prepare(
     }
     case 'delete': {
       const current = await currentObject(env, write.resource, write.key)
-      const old = inVersion(write.resource, current)
-      const plan = planDelete(write.resource, old, write.options ?? {}, env.nowMs())
-      if (plan.action === 'none')
-        return { definition: write.resource, name: write.key.name, writes: [], unchanged: old }
-      const own: Write = {
-        key: current.key,
-        kind: plan.action === 'remove' ? 'delete' : 'update',
-        uid: current.uid,
-        expectedRevision: current.revision,
-        data: encodeObject(plan.object),
-        object: plan.object,
-      }
-      const related = plan.action === 'remove' ? env.admission.addresses.release(write.resource, old) : []
-      return { definition: write.resource, name: write.key.name, writes: [own, ...related] }
+      const { writes } = prepareDelete(env, write.resource, current, write.options ?? {})
+      const unchanged = inVersion(write.resource, current)
+      return { definition: write.resource, name: write.key.name, writes, unchanged }
     }
     case 'bind': {
       const current = await currentObject(env, pods, write.pod)

@@ -1,4 +1,5 @@
 import { type KubernetesObject, type ObjectKey, StatusError } from '@binnacle/apimachinery'
+import { cloneJson } from './clone-json.ts'
 import type {
   BatchResult,
   BatchWrite,
@@ -97,7 +98,7 @@ class InProcessClient implements Client {
       this.#request,
       resource as ResourceDefinition,
       object.metadata.namespace ?? '',
-      structuredClone(object),
+      cloneJson(object),
       options,
     )
     return this.#parsed(resource, created)

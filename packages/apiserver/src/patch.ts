@@ -8,6 +8,7 @@ import {
   type SchemaLookup,
 } from '@binnacle/apimachinery'
 import type { Patch } from '@binnacle/client'
+import { cloneJson } from './clone-json.ts'
 
 /** Applies a patch of any of the three types; neither value is changed. The result is the caller's own. */
 export function applyPatch(
@@ -26,7 +27,7 @@ export function applyPatch(
       ? applyMergePatch(object, patch.body)
       : applyStrategicMergePatch(object, patch.body, schema, schemas)
   // Parts that the patch left alone are still the old object's: what follows changes its own copy.
-  return structuredClone(merged)
+  return cloneJson(merged)
 }
 
 /** True when a patch names the resourceVersion that it is meant for: it is then not tried again on conflicts. */

@@ -8,6 +8,7 @@ import {
   StatusError,
 } from '@binnacle/apimachinery'
 import type { ResourceDefinition, ScaleSubresource } from '@binnacle/resources'
+import { cloneJson } from './clone-json.ts'
 import { scaleValue } from './field-paths.ts'
 
 /** `autoscaling/v1 Scale`: the number of replicas of an object, wanted and present. */
@@ -66,7 +67,7 @@ export function withReplicas(definition: ResourceDefinition, old: KubernetesObje
       invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'),
     ])
   const parts = scalePaths(definition).specReplicasPath.replace(/^\./, '').split('.')
-  const next = structuredClone(old) as unknown as Record<string, any>
+  const next = cloneJson(old) as unknown as Record<string, any>
   let target = next
   for (const part of parts.slice(0, -1)) target = target[part] ??= {}
   target[parts.at(-1) as string] = replicas

@@ -20,7 +20,9 @@ import { ServiceAddresses } from './admission/service-addresses.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorize } from './auth/authorize.ts'
 import { writeBatch } from './batch.ts'
+import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
+import { KeyTurns } from './optimistic-write.ts'
 import { applyPatch, isPinned } from './patch.ts'
 import { openWatch, readList, readObject } from './read-path.ts'
 import { scaleOf, scalePaths, withReplicas } from './scale.ts'
@@ -59,6 +61,7 @@ class StoreApiServer implements ApiServer {
       registry,
       store,
       admission: { addresses: new ServiceAddresses(store, serviceCidr) },
+      turns: new KeyTurns(),
       nowMs: () => Date.now(),
     }
   }
@@ -69,7 +72,7 @@ class StoreApiServer implements ApiServer {
     key: ObjectKey,
     options: { resourceVersion?: string | undefined } = {},
   ): Promise<StoredObject> {
-    authorize(request, 'get', definition)
+    authorize(request, 'get', definition, key)
     return await readObject(this.store, definition, key, options.resourceVersion)
   }
 
@@ -78,7 +81,7 @@ class StoreApiServer implements ApiServer {
     definition: ResourceDefinition,
     options: ListRequest & { wantSegments?: boolean },
   ): Promise<ListAnswer> {
-    authorize(request, 'list', definition)
+    authorize(request, 'list', definition, { namespace: options.namespace })
     // Segments hold the stored version.
     const wantSegments =
       options.wantSegments === true &&
@@ -93,7 +96,7 @@ class StoreApiServer implements ApiServer {
     options: WatchRequest,
     listener: SelectedEventListener,
   ): Promise<SelectedWatch> {
-    authorize(request, 'watch', definition)
+    authorize(request, 'watch', definition, { namespace: options.namespace })
     return await openWatch(this.store, definition, options, listener)
   }
 
@@ -115,7 +118,7 @@ class StoreApiServer implements ApiServer {
     body: unknown,
     options: WriteRequestOptions = {},
   ): Promise<KubernetesObject | Status> {
-    authorize(request, 'create', definition)
+    authorize(request, 'create', definition, { namespace })
     const object = decodeBody(request, definition, this.registry.schemas, body, options)
     if (definition.kind === 'Binding') {
       const key = { namespace, name: object.metadata.name }
@@ -132,7 +135,7 @@ class StoreApiServer implements ApiServer {
     options: WriteRequestOptions & { subresource?: string | undefined } = {},
   ): Promise<WriteAnswer> {
     const pinned = Boolean((body as { metadata?: { resourceVersion?: string } } | null)?.metadata?.resourceVersion)
-    return await updateObject(this.#env, request, definition, key, () => structuredClone(body), { ...options, pinned })
+    return await updateObject(this.#env, request, definition, key, () => cloneJson(body), { ...options, pinned })
   }
 
   async patch(
@@ -143,7 +146,11 @@ class StoreApiServer implements ApiServer {
     options: WriteRequestOptions & { subresource?: string | undefined } = {},
   ): Promise<WriteAnswer> {
     const next = (old: KubernetesObject): unknown => applyPatch(old, patch, definition.schema, this.registry.schemas)
-    return await updateObject(this.#env, request, definition, key, next, { ...options, pinned: isPinned(patch) })
+    return await updateObject(this.#env, request, definition, key, next, {
+      ...options,
+      verb: 'patch',
+      pinned: isPinned(patch),
+    })
   }
 
   async delete(
@@ -161,7 +168,7 @@ class StoreApiServer implements ApiServer {
     select: ListRequest,
     options: DeleteRequest = {},
   ): Promise<ListAnswer> {
-    authorize(request, 'deletecollection', definition)
+    authorize(request, 'deletecollection', definition, { namespace: select.namespace })
     const list = await readList(this.store, definition, select)
     const deleted = await Promise.all(
       list.objects.map(async (object) => {
@@ -232,7 +239,7 @@ class StoreApiServer implements ApiServer {
     body: unknown,
     options: WriteRequestOptions = {},
   ): Promise<KubernetesObject | Status> {
-    authorize(request, 'create', definition)
+    authorize(request, 'create', { ...definition, plural: `${definition.plural}/${subresource}` }, key)
     const posted = { request, key, body, options }
     return await postSubresource(this.#env, this.#authenticator, definition, subresource, posted)
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  alreadyExists,
   badRequest,
   conflict,
   formatTime,
@@ -7,26 +8,20 @@ import {
   invalid,
   jsonEqual,
   type KubernetesObject,
-  notFound,
   type ObjectKey,
+  qualifiedResource,
   StatusError,
 } from '@binnacle/apimachinery'
-import { apiVersionOf, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
-import {
-  encodeObject,
-  KeyExists,
-  RevisionMismatch,
-  type Store,
-  StoreError,
-  type StoredObject,
-  type Write,
-} from '@binnacle/store'
+import { apiVersionOf, type ResourceDefinition, type ResourceRegistry, services } from '@binnacle/resources'
+import { encodeObject, KeyExists, type Store, type StoredObject, type Write } from '@binnacle/store'
 import { admitCreate, admitUpdate, type Admission } from './admission/admission.ts'
 import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer, WriteRequestOptions } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
+import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
 import { planDelete } from './delete-plan.ts'
 import { fillMetadata, validateMetadata, validateMetadataUpdate } from './object-meta.ts'
+import { isCurrent, type KeyTurns, Overtaken, writeOptimistically } from './optimistic-write.ts'
 import { asStatusError } from './store-translation.ts'
 import { transientObject } from './transient-object.ts'
 
@@ -36,14 +31,14 @@ import { transientObject } from './transient-object.ts'
 
 /** Objects larger than this are refused, as etcd and kube-apiserver do. */
 const objectBytesMax = 1.5 * 1024 * 1024
-const generateNameTriesMax = 8
-const conflictTriesMax = 5
+const createTriesMax = 8
 
 /** What writes need. */
 export interface WriteEnvironment {
   readonly registry: ResourceRegistry
   readonly store: Store
   readonly admission: Admission
+  readonly turns: KeyTurns
   nowMs(): number
 }
 
@@ -58,7 +53,7 @@ export interface PreparedWrite {
   readonly object: KubernetesObject
 }
 
-/** A POST. */
+/** A POST. The body is taken over. */
 export async function createObject(
   env: WriteEnvironment,
   request: RequestContext,
@@ -67,32 +62,37 @@ export async function createObject(
   body: unknown,
   options: WriteRequestOptions,
 ): Promise<WriteAnswer> {
+  const generates = isGenerated(body)
+  // A Service that lost its address to another one begins anew, with what it was asked for.
+  const original = definition.storageName === services.storageName ? cloneJson(body) : undefined
+  let given = body
   for (let tries = 1; ; tries++) {
-    // Decoding takes the body over, so that every try but the last works on a copy where a second one may be needed.
-    const mayRetry = isGenerated(body) && tries < generateNameTriesMax
-    const prepared = await prepareCreate(
-      env,
-      request,
-      definition,
-      namespace,
-      mayRetry ? structuredClone(body) : body,
-      options,
-    )
+    const prepared = await prepareCreate(env, request, definition, namespace, given, options)
     try {
       return { object: await commitPrepared(env, request, prepared, options.dryRun === true), created: true }
     } catch (error) {
-      const taken = error instanceof KeyExists
-      if (taken && error.key?.resource !== definition.storageName && tries < conflictTriesMax) continue
-      if (taken && mayRetry) continue
-      if (taken && isGenerated(body))
-        throw new StatusError(
-          'AlreadyExists',
-          `${definition.plural} "${prepared.key.name}" already exists, the server was not able to generate a unique name for the object`,
-          { name: prepared.key.name, kind: definition.plural, retryAfterSeconds: 1 },
-        )
-      throw asStatusError(error, definition, prepared.key.name)
+      if (!(error instanceof KeyExists)) throw asStatusError(error, definition, prepared.key.name)
+      const isOwn = error.key === undefined || error.key.resource === definition.storageName
+      if (isOwn && !generates) throw alreadyExists(definition, prepared.key.name)
+      if (tries >= createTriesMax) throw isOwn ? noNameLeft(definition, prepared.key.name) : error
+      given = original === undefined ? withoutName(prepared.object) : cloneJson(original)
     }
   }
+}
+
+function withoutName(object: KubernetesObject): KubernetesObject {
+  const { name: _name, resourceVersion: _resourceVersion, ...metadata } = object.metadata
+  return { ...object, metadata: metadata as KubernetesObject['metadata'] }
+}
+
+function noNameLeft(definition: ResourceDefinition, name: string): StatusError {
+  const why = 'the server was not able to generate a unique name for the object'
+  return new StatusError('AlreadyExists', `${qualifiedResource(definition)} "${name}" already exists, ${why}`, {
+    name,
+    ...(definition.group === '' ? {} : { group: definition.group }),
+    kind: definition.plural,
+    retryAfterSeconds: 1,
+  })
 }
 
 function isGenerated(body: unknown): boolean {
@@ -109,7 +109,7 @@ export async function prepareCreate(
   body: unknown,
   options: WriteRequestOptions,
 ): Promise<PreparedWrite> {
-  authorize(request, 'create', definition)
+  authorize(request, 'create', definition, { namespace })
   const object = decodeBody(request, definition, env.registry.schemas, body, options)
   const { metadata } = object
   placeInNamespace(definition, metadata, namespace)
@@ -199,24 +199,6 @@ export async function commitPrepared(
   return objects[0] as StoredObject
 }
 
-/** The object as it is now; the cache is asked first, and Postgres before saying that there is none. */
-export async function currentObject(
-  env: WriteEnvironment,
-  definition: ResourceDefinition,
-  key: ObjectKey,
-): Promise<StoredObject> {
-  const stored = { resource: definition.storageName, ...key }
-  let object = env.store.get(stored)
-  if (object === undefined) {
-    await env.store.linearize().catch((error: unknown) => {
-      throw asStatusError(error, definition, key.name)
-    })
-    object = env.store.get(stored)
-  }
-  if (object === undefined) throw notFound(definition, key.name)
-  return object
-}
-
 /** The object in the version of the definition, parsed; shared, never to be changed. */
 export function inVersion(definition: ResourceDefinition, object: StoredObject): KubernetesObject {
   const stored = object.parse() as KubernetesObject
@@ -238,21 +220,22 @@ export async function updateObject(
   definition: ResourceDefinition,
   key: ObjectKey,
   next: NextState,
-  options: WriteRequestOptions & { subresource?: string | undefined; pinned: boolean },
+  options: UpdateOptions & { readonly pinned: boolean; readonly verb?: 'update' | 'patch' },
 ): Promise<WriteAnswer> {
-  authorize(request, 'update', definition)
-  for (let tries = 1; ; tries++) {
-    const current = await currentObject(env, definition, key)
+  authorize(request, options.verb ?? 'update', definition, key)
+  checkSubresource(definition, options.subresource)
+  return await writeOptimistically(env, { definition, key, pinned: options.pinned }, async (current) => {
     const prepared = await prepareUpdate(env, request, definition, { key, current, next, options })
-    try {
-      return { object: await commitPrepared(env, request, prepared, options.dryRun === true), created: false }
-    } catch (error) {
-      const stale = error instanceof RevisionMismatch && tries < conflictTriesMax
-      const related = error instanceof KeyExists && tries < conflictTriesMax
-      if (!related && (!stale || options.pinned)) throw asStatusError(error, definition, key.name)
-      await env.store.linearize()
-    }
-  }
+    if (prepared.unchanged !== undefined && !(await isCurrent(env, current))) throw new Overtaken()
+    return { object: await commitPrepared(env, request, prepared, options.dryRun === true), created: false }
+  })
+}
+
+function checkSubresource({ subresources }: ResourceDefinition, name: string | undefined): void {
+  if (name === undefined || (name === 'status' && subresources.status === true)) return
+  const other = subresources.others.find((candidate) => candidate.name === name)
+  if (other?.verbs.includes('update') === true) return
+  throw new StatusError('NotFound', 'the server could not find the requested resource')
 }
 
 /**
@@ -267,20 +250,12 @@ export async function changeObject(
   change: (old: KubernetesObject) => KubernetesObject,
   options: { readonly dryRun?: boolean | undefined } = {},
 ): Promise<StoredObject> {
-  for (let tries = 1; ; tries++) {
-    const current = await currentObject(env, definition, key)
+  return await writeOptimistically(env, { definition, key, pinned: false }, async (current) => {
     const write = prepareChange(definition, current, change)
     if (options.dryRun === true) return transientObject(write, current.revision)
-    try {
-      const { objects } = await env.store.commit({ writes: [write], actor: request.user.name })
-      return objects[0] as StoredObject
-    } catch (error) {
-      if (!(error instanceof RevisionMismatch) || tries >= conflictTriesMax) {
-        throw asStatusError(error, definition, key.name)
-      }
-      await env.store.linearize()
-    }
-  }
+    const { objects } = await env.store.commit({ writes: [write], actor: request.user.name })
+    return objects[0] as StoredObject
+  })
 }
 
 /** Everything of such a change but the commit. */
@@ -292,11 +267,14 @@ export function prepareChange(
   return ownWrite(definition, current.key, change(inVersion(definition, current)), 'update', current.revision)
 }
 
+/** Options of a PUT or PATCH. */
+export type UpdateOptions = WriteRequestOptions & { readonly subresource?: string | undefined }
+
 interface UpdateRequest {
   readonly key: ObjectKey
   readonly current: StoredObject
   readonly next: NextState
-  readonly options: WriteRequestOptions & { subresource?: string | undefined }
+  readonly options: UpdateOptions
 }
 
 /** Everything of an update but the commit. */
@@ -331,12 +309,9 @@ export async function prepareUpdate(
   if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
   // Removing what held a terminating object back ends it.
   const ends = old.metadata.deletionTimestamp !== undefined && !isHeldBack(object)
-  return {
-    definition,
-    key,
-    object,
-    writes: [ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision), ...related],
-  }
+  const own = ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision)
+  const released = ends ? env.admission.addresses.release(definition, old) : related
+  return { definition, key, object, writes: [own, ...released] }
 }
 
 function isHeldBack({ metadata, ...rest }: KubernetesObject): boolean {
@@ -445,30 +420,29 @@ export async function deleteObject(
   key: ObjectKey,
   options: DeleteRequest,
 ): Promise<DeleteAnswer> {
-  authorize(request, 'delete', definition)
-  for (let tries = 1; ; tries++) {
-    const current = await currentObject(env, definition, key)
-    const old = inVersion(definition, current)
-    const plan = planDelete(definition, old, options, env.nowMs())
-    if (plan.action === 'none') return { object: current, gone: false }
-    const related = plan.action === 'remove' ? env.admission.addresses.release(definition, old) : []
-    const write = ownWrite(
-      definition,
-      key,
-      plan.object,
-      plan.action === 'remove' ? 'delete' : 'update',
-      current.revision,
-    )
-    if (options.dryRun === true)
-      return { object: transientObject(write, current.revision), gone: plan.action === 'remove' }
-    try {
-      const { objects } = await env.store.commit({ writes: [write, ...related], actor: request.user.name })
-      return { object: objects[0] as StoredObject, gone: plan.action === 'remove' }
-    } catch (error) {
-      const pinned = options.preconditions?.resourceVersion !== undefined
-      if (!(error instanceof StoreError) || !(error instanceof RevisionMismatch) || pinned || tries >= conflictTriesMax)
-        throw asStatusError(error, definition, key.name)
-      await env.store.linearize()
-    }
-  }
+  authorize(request, 'delete', definition, key)
+  const pinned = options.preconditions?.resourceVersion !== undefined
+  return await writeOptimistically(env, { definition, key, pinned }, async (current) => {
+    const { gone, writes } = prepareDelete(env, definition, current, options)
+    const [own] = writes
+    if (own === undefined) return { object: current, gone }
+    if (options.dryRun === true) return { object: transientObject(own, current.revision), gone }
+    const { objects } = await env.store.commit({ writes, actor: request.user.name })
+    return { object: objects[0] as StoredObject, gone }
+  })
+}
+
+/** Everything of a delete but the commit; no writes when the object is being deleted already. */
+export function prepareDelete(
+  env: WriteEnvironment,
+  definition: ResourceDefinition,
+  current: StoredObject,
+  options: DeleteRequest,
+): { readonly gone: boolean; readonly writes: readonly Write[] } {
+  const old = inVersion(definition, current)
+  const { action, object } = planDelete(definition, old, options, env.nowMs())
+  if (action === 'none') return { gone: false, writes: [] }
+  const gone = action === 'remove'
+  const own = ownWrite(definition, current.key, object, gone ? 'delete' : 'update', current.revision)
+  return { gone, writes: [own, ...(gone ? env.admission.addresses.release(definition, old) : [])] }
 }

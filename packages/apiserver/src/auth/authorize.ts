@@ -6,13 +6,17 @@ import type { RequestContext, UserInfo } from '../api-server.ts'
  * RBAC will extend: every path to the store, of either API, comes by here.
  * @throws StatusError Forbidden
  */
-export function authorize(request: RequestContext, verb: string, resource: ResourceName): void {
+export function authorize(
+  request: RequestContext,
+  verb: string,
+  resource: ResourceName,
+  target: { readonly namespace?: string | undefined; readonly name?: string | undefined } = {},
+): void {
   if (isUserAllowed(request.user)) return
-  throw forbidden(
-    resource,
-    '',
-    `User "${request.user.name}" cannot ${verb} resource "${resource.plural}" in API group "${resource.group}"`,
-  )
+  const { namespace, name = '' } = target
+  const where = namespace ? `in the namespace "${namespace}"` : 'at the cluster scope'
+  const what = `cannot ${verb} resource "${resource.plural}" in API group "${resource.group}" ${where}`
+  throw forbidden(resource, name, `User "${request.user.name}" ${what}`)
 }
 
 /** The same question as a value, for access reviews. */

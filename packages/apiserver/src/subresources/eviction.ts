@@ -14,7 +14,8 @@ import {
 } from '@binnacle/apimachinery'
 import { type Eviction, type Pod, type PodDisruptionBudget, podDisruptionBudgets, pods } from '@binnacle/resources'
 import type { DeleteRequest, RequestContext } from '../api-server.ts'
-import { changeObject, currentObject, deleteObject, inVersion, type WriteEnvironment } from '../write-path.ts'
+import { currentObject } from '../optimistic-write.ts'
+import { changeObject, deleteObject, inVersion, type WriteEnvironment } from '../write-path.ts'
 import { successStatus } from './success-status.ts'
 
 /** More evictions than this may not be on their way at once under one budget. */

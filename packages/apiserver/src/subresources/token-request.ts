@@ -18,7 +18,8 @@ import {
   type TokenRequest,
 } from '@binnacle/resources'
 import type { Authenticator, BoundReferences } from '../auth/authenticate.ts'
-import { currentObject, inVersion, type WriteEnvironment } from '../write-path.ts'
+import { currentObject } from '../optimistic-write.ts'
+import { inVersion, type WriteEnvironment } from '../write-path.ts'
 
 const tokenRequests = { group: 'authentication.k8s.io', plural: 'tokenrequests', kind: 'TokenRequest' }
 const secondsMin = 600
