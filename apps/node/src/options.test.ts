@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseOptions } from './options.ts'
 import { defaultSimulation } from './simulated/simulation-options.ts'
 
-const server = ['--server', 'https://127.0.0.1:6443']
+const server = ['--server', 'https://127.0.0.1:6443', '--ca', 'ca.crt']
 
 describe('the options of the node agent', () => {
   it('have defaults for everything but the server', () => {
@@ -12,8 +12,6 @@ describe('the options of the node agent', () => {
   it('are read from the command line', () => {
     const { simulation, seed, connection } = parseOptions([
       ...server,
-      '--ca',
-      'ca.crt',
       '--client-cert',
       'c',
       '--client-key',
@@ -43,6 +41,7 @@ describe('the options of the node agent', () => {
 
   it.each([
     [[], '--server must be the URL of the API server'],
+    [['--server', 'https://127.0.0.1'], '--ca must name the file of the authority that the server is to be trusted by'],
     [[...server, '--client-cert', 'c'], '--client-cert and --client-key belong together'],
     [[...server, '--simulated', 'many'], '--simulated must be a whole number, not many'],
     [[...server, '--failure-rate', '2'], '--failure-rate must be a share from 0 to 1, not 2'],

@@ -5,7 +5,7 @@ import { defaultSimulation, parseSpan, type SimulationOptions, type Span } from 
 /** How the agent reaches the API server, and as whom. */
 export interface ConnectionOptions {
   readonly server: string
-  readonly caFile: string | undefined
+  readonly caFile: string
   /** Either both of these, or a token. */
   readonly clientCertFile: string | undefined
   readonly clientKeyFile: string | undefined
@@ -57,6 +57,8 @@ export function parseOptions(args: readonly string[]): AgentOptions {
 function connectionOf(values: Values): ConnectionOptions {
   const { server } = values
   if (server === undefined || !URL.canParse(server)) throw new Error('--server must be the URL of the API server')
+  if (values.ca === undefined)
+    throw new Error('--ca must name the file of the authority that the server is to be trusted by')
   const isHalf = (values['client-cert'] === undefined) !== (values['client-key'] === undefined)
   if (isHalf) throw new Error('--client-cert and --client-key belong together')
   return {

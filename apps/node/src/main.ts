@@ -1,0 +1,36 @@
+import { httpClientFromFiles } from '@binnacle/client'
+import { logToStderr as log } from './log.ts'
+import { parseOptions } from './options.ts'
+import { startSimulation } from './simulation.ts'
+
+/** The node agent's process: simulated nodes against the API server that the command line names. */
+async function main(): Promise<void> {
+  const { connection, simulation: options, seed } = parseOptions(process.argv.slice(2))
+  const client = httpClientFromFiles({
+    server: connection.server,
+    ca: connection.caFile,
+    clientCert: connection.clientCertFile,
+    clientKey: connection.clientKeyFile,
+    bearerTokenFile: connection.bearerTokenFile,
+    userAgent: 'binnacle-node/0.1.0',
+  })
+  const stopping = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(signal))
+  const simulation = await startSimulation({ client, options, seed, log, signal: stopping.signal })
+  log('info', 'simulated nodes are ready', { nodes: options.nodes, namePrefix: options.namePrefix })
+  process.stdout.write('{"ready":true}\n')
+  if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
+  log('info', 'stopping', { signal: stopping.signal.reason })
+  await simulation.stop()
+  await client.close()
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    // Asked to stop before it had started.
+    if (error instanceof Error && error.name === 'AbortError') process.exit(0)
+    log('error', 'the node agent cannot run', { error: error instanceof Error ? error.message : String(error) })
+    process.exit(1)
+  },
+)
