@@ -58,9 +58,25 @@ export type Patch =
 /** One write within {@link Client.writeAll}. An `update`'s resourceVersion, when set, must match. */
 export type BatchWrite =
   | { readonly verb: 'create'; readonly resource: ResourceDefinition<any>; readonly object: KubernetesObject }
-  | { readonly verb: 'update'; readonly resource: ResourceDefinition<any>; readonly object: KubernetesObject; readonly subresource?: 'status' }
-  | { readonly verb: 'patch'; readonly resource: ResourceDefinition<any>; readonly key: ObjectKey; readonly patch: Patch; readonly subresource?: 'status' }
-  | { readonly verb: 'delete'; readonly resource: ResourceDefinition<any>; readonly key: ObjectKey; readonly options?: DeleteOptions }
+  | {
+      readonly verb: 'update'
+      readonly resource: ResourceDefinition<any>
+      readonly object: KubernetesObject
+      readonly subresource?: 'status'
+    }
+  | {
+      readonly verb: 'patch'
+      readonly resource: ResourceDefinition<any>
+      readonly key: ObjectKey
+      readonly patch: Patch
+      readonly subresource?: 'status'
+    }
+  | {
+      readonly verb: 'delete'
+      readonly resource: ResourceDefinition<any>
+      readonly key: ObjectKey
+      readonly options?: DeleteOptions
+    }
   /** Sets spec.nodeName of a pod that has none, as POST pods/binding does. */
   | { readonly verb: 'bind'; readonly pod: ObjectKey; readonly podUID?: string; readonly nodeName: string }
 
@@ -72,11 +88,24 @@ export interface Client {
   get<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey): Promise<T>
   list<T extends KubernetesObject>(resource: ResourceDefinition<T>, options?: ListOptions): Promise<ObjectList<T>>
   /** Watches from `resourceVersion` on (exclusive). */
-  watch<T extends KubernetesObject>(resource: ResourceDefinition<T>, options: ListOptions & { resourceVersion: string }, handler: WatchHandler<T>): Watch
+  watch<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    options: ListOptions & { resourceVersion: string },
+    handler: WatchHandler<T>,
+  ): Watch
   create<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T, options?: WriteOptions): Promise<T>
   update<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T, options?: WriteOptions): Promise<T>
-  updateStatus<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T, options?: WriteOptions): Promise<T>
-  patch<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey, patch: Patch, options?: WriteOptions & { subresource?: 'status' }): Promise<T>
+  updateStatus<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    object: T,
+    options?: WriteOptions,
+  ): Promise<T>
+  patch<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options?: WriteOptions & { subresource?: 'status' },
+  ): Promise<T>
   /** Resolves once the delete is accepted; the object may stay until its finalizers and grace period are done. */
   delete(resource: ResourceDefinition<any>, key: ObjectKey, options?: DeleteOptions): Promise<void>
   /**
