@@ -23,7 +23,7 @@ it.each([
   [invalidValue('a', true, 'why'), 'FieldValueInvalid', 'Invalid value: true: why'],
   [invalidValue('a', null, 'why'), 'FieldValueInvalid', 'Invalid value: null: why'],
   [invalidValue('a', { b: ['c'] }, 'why'), 'FieldValueInvalid', 'Invalid value: {"b":["c"]}: why'],
-  [notSupported('a', 'x', ['B', 'A']), 'FieldValueNotSupported', 'Unsupported value: "x": supported values: "A", "B"'],
+  [notSupported('a', 'x', ['B', 'A']), 'FieldValueNotSupported', 'Unsupported value: "x": supported values: "B", "A"'],
   [duplicate('a', 'x'), 'FieldValueDuplicate', 'Duplicate value: "x"'],
   [forbiddenField('a', 'why'), 'FieldValueForbidden', 'Forbidden: why'],
   [valueNotFound('a', 'x'), 'FieldValueNotFound', 'Not found: "x"'],

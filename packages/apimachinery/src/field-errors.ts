@@ -22,11 +22,11 @@ export const invalidValue = (field: string, value: unknown, detail: string): Fie
   field,
   message: withDetail(`Invalid value: ${quoted(value)}`, detail),
 })
-/** The value is not one of those allowed. */
+/** The value is not one of those allowed, which are named in the order given. */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
   type: 'FieldValueNotSupported',
   field,
-  message: `Unsupported value: ${quoted(value)}${supported.length === 0 ? '' : `: supported values: ${[...supported].sort().map(quoted).join(', ')}`}`,
+  message: `Unsupported value: ${quoted(value)}${supported.length === 0 ? '' : `: supported values: ${supported.map(quoted).join(', ')}`}`,
 })
 /** The value occurs twice in a list that allows it once. */
 export const duplicate = (field: string, value: unknown): FieldError => ({

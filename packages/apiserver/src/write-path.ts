@@ -123,7 +123,11 @@ export async function prepareCreate(
   if (definition.subresources.status === true && definition.strategy.prepareForCreate === undefined)
     delete (object as { status?: unknown }).status
   definition.strategy.prepareForCreate?.(object)
-  const errors = [...validateMetadata(definition, metadata), ...(definition.strategy.validate?.(object) ?? [])]
+  const errors = [
+    ...validateMetadata(definition, metadata),
+    ...(definition.strategy.validate?.(object) ?? []),
+    ...(definition.strategy.validateCreate?.(object) ?? []),
+  ]
   if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
   for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
   return { definition, key, object, writes: [ownWrite(definition, key, object, 'create', 0), ...related] }
@@ -409,6 +413,7 @@ function validateUpdate(
   if (subresource === undefined)
     errors.push(...(strategy.validate?.(object) ?? []), ...(strategy.validateUpdate?.(object, old) ?? []))
   else if (subresource === 'status') errors.push(...(strategy.validateStatusUpdate?.(object, old) ?? []))
+  else errors.push(...(strategy.validateSubresourceUpdate?.(subresource, object, old) ?? []))
   if (errors.length > 0) throw invalid(definition, object.metadata.name, errors)
 }
 

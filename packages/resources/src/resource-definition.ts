@@ -49,8 +49,12 @@ export interface Strategy<T extends KubernetesObject = KubernetesObject> {
   /** Likewise on update; the write path restores status from `old` and bumps generation when spec changed. */
   prepareForUpdate?(object: T, old: T): void
   validate?(object: T): FieldError[]
+  /** Rules that hold for new objects only, besides `validate`. */
+  validateCreate?(object: T): FieldError[]
   validateUpdate?(object: T, old: T): FieldError[]
   validateStatusUpdate?(object: T, old: T): FieldError[]
+  /** Rules of a write through a subresource other than `status` and `scale`: `ephemeralcontainers`, `resize`, `finalize`, `approval`. */
+  validateSubresourceUpdate?(subresource: string, object: T, old: T): FieldError[]
   /** Texts for `Warning` headers. */
   warnings?(object: T): string[]
   /** Seconds that a graceful delete of this object takes when the request names none; undefined: deleted at once. */

@@ -8,16 +8,12 @@ export function applyPodSpecDefaults(spec: PodSpec): void {
   spec.securityContext ??= {}
   spec.terminationGracePeriodSeconds ??= 30
   spec.schedulerName ??= 'default-scheduler'
-  if (spec.serviceAccountName !== undefined) spec.serviceAccount = spec.serviceAccountName
-  else if (spec.serviceAccount !== undefined) spec.serviceAccountName = spec.serviceAccount
+  if (spec.serviceAccountName) spec.serviceAccount = spec.serviceAccountName
+  else if (spec.serviceAccount) spec.serviceAccountName = spec.serviceAccount
   for (const list of [spec.initContainers, spec.containers, spec.ephemeralContainers as Container[] | undefined]) {
-    for (const container of list ?? []) applyContainerDefaults(container, spec.hostNetwork === true)
+    for (const container of list ?? []) applyContainerDefaults(container)
   }
   for (const volume of spec.volumes ?? []) applyVolumeDefaults(volume)
-  for (const constraint of spec.topologySpreadConstraints ?? []) {
-    constraint.nodeAffinityPolicy ??= 'Honor'
-    constraint.nodeTaintsPolicy ??= 'Ignore'
-  }
   if (spec.overhead !== undefined) canonicalize(spec.overhead)
 }
 
@@ -28,7 +24,7 @@ export function applyPodTemplateDefaults(template: PodTemplateSpec | undefined):
   if (template.spec !== undefined) applyPodSpecDefaults(template.spec)
 }
 
-function applyContainerDefaults(container: Container, hostNetwork: boolean): void {
+function applyContainerDefaults(container: Container): void {
   container.terminationMessagePath ??= '/dev/termination-log'
   container.terminationMessagePolicy ??= 'File'
   container.imagePullPolicy ??= defaultPullPolicy(container.image ?? '')
@@ -36,10 +32,7 @@ function applyContainerDefaults(container: Container, hostNetwork: boolean): voi
   const { limits, requests } = container.resources
   if (limits !== undefined) canonicalize(limits)
   if (requests !== undefined) canonicalize(requests)
-  for (const port of container.ports ?? []) {
-    port.protocol ??= 'TCP'
-    if (hostNetwork) port.hostPort ??= port.containerPort
-  }
+  for (const port of container.ports ?? []) port.protocol ||= 'TCP'
   for (const variable of container.env ?? []) {
     const reference = variable.valueFrom?.fieldRef
     if (reference !== undefined) reference.apiVersion ??= 'v1'
@@ -87,7 +80,25 @@ function applyVolumeDefaults(volume: Volume): void {
       if (item.fieldRef !== undefined) item.fieldRef.apiVersion ??= 'v1'
   }
   if (volume.hostPath !== undefined) volume.hostPath.type ??= ''
-  if (volume.iscsi !== undefined) volume.iscsi.iscsiInterface ??= 'default'
+  if (volume.iscsi !== undefined) volume.iscsi.iscsiInterface ||= 'default'
+  if (volume.rbd !== undefined) {
+    volume.rbd.pool ||= 'rbd'
+    volume.rbd.user ||= 'admin'
+    volume.rbd.keyring ||= '/etc/ceph/keyring'
+  }
+  if (volume.azureDisk !== undefined) {
+    volume.azureDisk.cachingMode ??= 'ReadWrite'
+    volume.azureDisk.kind ??= 'Shared'
+    volume.azureDisk.fsType ??= 'ext4'
+    volume.azureDisk.readOnly ??= false
+  }
+  if (volume.scaleIO !== undefined) {
+    volume.scaleIO.storageMode ||= 'ThinProvisioned'
+    volume.scaleIO.fsType ||= 'xfs'
+  }
+  if (volume.ephemeral?.volumeClaimTemplate !== undefined)
+    volume.ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem'
+  if (volume.image !== undefined) volume.image.pullPolicy ||= defaultPullPolicy(volume.image.reference ?? '')
   if (volume.projected !== undefined) {
     volume.projected.defaultMode ??= fileMode
     for (const source of volume.projected.sources ?? []) {

@@ -1,8 +1,12 @@
-import { type FieldError, forbiddenField, invalidValue, semanticEqual } from '@binnacle/apimachinery'
-import type { Container, Pod, PodSpec } from '../generated/types.ts'
+import { type FieldError, forbiddenField, formatTime } from '@binnacle/apimachinery'
+import type { Pod, PodSpec } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
+import { qosClass } from './pod-qos.ts'
 import { applyPodSpecDefaults } from './pod-spec-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
+import { ephemeralContainersErrors, podStatusErrors, podUpdateErrors, resizeErrors } from './pod-update-validation.ts'
+
+export { qosClass } from './pod-qos.ts'
 
 /** Defaults, rules and graceful deletion of pods (kube-apiserver `registry/core/pod/strategy.go`). */
 export const podStrategy: Strategy<Pod> = {
@@ -11,103 +15,91 @@ export const podStrategy: Strategy<Pod> = {
     if (spec === undefined) return
     applyPodSpecDefaults(spec)
     spec.enableServiceLinks ??= true
-    // A limit without a request asks for what it limits.
-    for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
-      const { limits } = container.resources ?? {}
-      if (limits === undefined) continue
-      container.resources = { ...container.resources, requests: { ...limits, ...container.resources?.requests } }
-    }
+    applyPodOnlyDefaults(spec)
   },
   prepareForCreate(pod) {
     pod.status = { phase: 'Pending', qosClass: qosClass(pod) }
+    if ((pod.spec?.schedulingGates ?? []).length > 0)
+      pod.status.conditions = [
+        {
+          type: 'PodScheduled',
+          status: 'False',
+          reason: 'SchedulingGated',
+          message: 'Scheduling is blocked due to non-empty scheduling gates',
+          lastTransitionTime: pod.metadata.creationTimestamp ?? formatTime(Date.now()),
+        },
+      ]
+  },
+  prepareForUpdate(pod, old) {
+    // Added only through the subresource `ephemeralcontainers`.
+    const { spec } = pod
+    if (spec === undefined) return
+    const before = old.spec?.ephemeralContainers
+    if (before === undefined) delete spec.ephemeralContainers
+    else spec.ephemeralContainers = before
   },
   validate(pod) {
-    const errors = validatePodSpec(pod.spec, 'spec')
-    for (const [index, container] of (pod.spec?.ephemeralContainers ?? []).entries()) {
-      errors.push(forbiddenField(`spec.ephemeralContainers[${index}]`, `cannot be set on create: ${container.name}`))
-    }
+    return validatePodSpec(pod.spec, 'spec', pod.metadata.name ?? '')
+  },
+  validateCreate(pod) {
+    const errors: FieldError[] = []
+    if ((pod.spec?.ephemeralContainers ?? []).length > 0)
+      errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'))
+    if (pod.spec?.nodeName && (pod.spec.schedulingGates ?? []).length > 0)
+      errors.push(forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'))
     return errors
   },
-  validateUpdate(pod, old) {
-    return validateChange(pod, old)
+  validateUpdate: podUpdateErrors,
+  validateStatusUpdate: podStatusErrors,
+  validateSubresourceUpdate(subresource, pod, old) {
+    const changes =
+      subresource === 'ephemeralcontainers'
+        ? ephemeralContainersErrors(pod, old)
+        : subresource === 'resize'
+          ? resizeErrors(pod, old)
+          : undefined
+    return changes === undefined ? [] : [...validatePodSpec(pod.spec, 'spec', pod.metadata.name ?? ''), ...changes]
   },
+  warnings: (pod) => (pod.spec === undefined ? [] : podSpecWarnings(pod.spec, 'spec')),
   gracePeriodSeconds(pod, requested) {
-    const wanted = requested ?? pod.spec?.terminationGracePeriodSeconds ?? 30
+    const wanted = requested ?? pod.spec?.terminationGracePeriodSeconds ?? 0
     // Nobody has to stop anything: the pod was never placed, or has ended.
     if (!pod.spec?.nodeName || pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return 0
     return wanted < 0 ? 1 : wanted
   },
 }
 
-/** The quality of service that requests and limits lead to (`qos.ComputePodQOS`). */
-export function qosClass(pod: Pod): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
-  const names = ['cpu', 'memory'] as const
-  const has = (amounts: Record<string, string> | undefined, name: string): boolean =>
-    amounts?.[name] !== undefined && !/^0+[A-Za-z]*$/.test(amounts[name])
-  const uses = containers.some(({ resources }) =>
-    names.some((name) => has(resources?.requests, name) || has(resources?.limits, name)),
-  )
-  if (!uses) return 'BestEffort'
-  const guaranteed = containers.every(({ resources }) =>
-    names.every(
-      (name) =>
-        has(resources?.limits, name) &&
-        (resources?.requests?.[name] ?? resources?.limits?.[name]) === resources?.limits?.[name],
-    ),
-  )
-  return guaranteed ? 'Guaranteed' : 'Burstable'
+// Templates do not get these, so that what they lead to can still depend on the pod.
+function applyPodOnlyDefaults(spec: PodSpec): void {
+  for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
+    // A limit without a request asks for what it limits.
+    const { limits } = container.resources ?? {}
+    if (limits !== undefined)
+      container.resources = { ...container.resources, requests: { ...limits, ...container.resources?.requests } }
+    if (spec.hostNetwork !== true) continue
+    for (const port of container.ports ?? []) if (!port.hostPort) port.hostPort = port.containerPort
+  }
 }
 
-const mutableFields =
-  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
-
-function validateChange(pod: Pod, old: Pod): FieldError[] {
-  const errors: FieldError[] = []
-  const [spec, before] = [pod.spec as PodSpec, old.spec as PodSpec]
-  for (const field of ['containers', 'initContainers'] as const) {
+/** What a user should know of a pod's spec although it is valid (kube-apiserver `api/pod/warnings.go`). */
+export function podSpecWarnings(spec: PodSpec, path: string): string[] {
+  const warnings: string[] = []
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0)
+    warnings.push(
+      `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1.`,
+    )
+  for (const field of ['initContainers', 'containers'] as const) {
     for (const [index, container] of (spec[field] ?? []).entries()) {
-      if (!container.image)
-        errors.push({ type: 'FieldValueRequired', field: `spec.${field}[${index}].image`, message: 'Required value' })
+      const here = `${path}.${field}[${index}]`
+      const names = new Set<string>()
+      for (const [at, { name }] of (container.env ?? []).entries()) {
+        if (names.has(name))
+          warnings.push(
+            `${here}.env[${at}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
+          )
+        names.add(name)
+      }
     }
   }
-  const deadline = spec.activeDeadlineSeconds
-  if (
-    deadline !== before.activeDeadlineSeconds &&
-    before.activeDeadlineSeconds !== undefined &&
-    (deadline === undefined || deadline > before.activeDeadlineSeconds)
-  ) {
-    errors.push(
-      invalidValue(
-        'spec.activeDeadlineSeconds',
-        deadline,
-        deadline === undefined
-          ? 'must not update from a positive integer to nil value'
-          : 'must be less than or equal to previous value',
-      ),
-    )
-  }
-  const kept = (before.tolerations ?? []).every((toleration) =>
-    (spec.tolerations ?? []).some((candidate) =>
-      semanticEqual({ ...candidate, tolerationSeconds: 0 }, { ...toleration, tolerationSeconds: 0 }),
-    ),
-  )
-  if (!kept)
-    errors.push(
-      forbiddenField('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'),
-    )
-  if (!semanticEqual(withoutMutable(spec), withoutMutable(before))) errors.push(forbiddenField('spec', mutableFields))
-  return errors
-}
-
-function withoutMutable(spec: PodSpec): unknown {
-  const plain = (list: readonly Container[] | undefined) => list?.map(({ image: _image, ...rest }) => rest)
-  const {
-    activeDeadlineSeconds: _deadline,
-    tolerations: _tolerations,
-    terminationGracePeriodSeconds: _grace,
-    ephemeralContainers: _ephemeral,
-    ...rest
-  } = spec
-  return { ...rest, containers: plain(spec.containers), initContainers: plain(spec.initContainers) }
+  return warnings
 }

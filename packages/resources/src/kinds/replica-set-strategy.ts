@@ -1,8 +1,9 @@
 import { required } from '@binnacle/apimachinery'
 import type { ReplicaSet } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
+import { nonNegative } from './field-checks.ts'
 import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
-import { immutableSelector, nonNegative, selectorErrors, templateErrors } from './workload-validation.ts'
+import { immutableSelector, selectorErrors, templateErrors } from './workload-validation.ts'
 
 /** Defaults and rules of ReplicaSets. */
 export const replicaSetStrategy: Strategy<ReplicaSet> = {

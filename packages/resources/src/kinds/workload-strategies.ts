@@ -8,9 +8,10 @@ import {
 } from '@binnacle/apimachinery'
 import type { ClusterRoleBinding, CronJob, DaemonSet, Job, RoleBinding, StatefulSet } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
+import { nonNegative } from './field-checks.ts'
 import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
-import { immutableSelector, nonNegative, selectorErrors, templateErrors } from './workload-validation.ts'
+import { immutableSelector, selectorErrors, templateErrors } from './workload-validation.ts'
 
 /** Defaults and rules of StatefulSets. */
 export const statefulSetStrategy: Strategy<StatefulSet> = {

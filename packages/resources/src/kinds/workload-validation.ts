@@ -46,11 +46,6 @@ export function templateErrors(template: PodTemplateSpec | undefined): FieldErro
   return errors
 }
 
-/** A number that may not be negative. */
-export function nonNegative(field: string, value: number | undefined): FieldError[] {
-  return value !== undefined && value < 0 ? [invalidValue(field, value, 'must be greater than or equal to 0')] : []
-}
-
 /** A selector may not change. */
 export function immutableSelector(now: LabelSelector | undefined, before: LabelSelector | undefined): FieldError[] {
   return semanticEqual(now, before) ? [] : [invalidValue('spec.selector', now ?? null, 'field is immutable')]
