@@ -19,6 +19,7 @@ export class BatchWriter {
   #pending: PendingWrite[] = []
   #inFlight = 0
   #writesInFlight = 0
+  readonly #waiting: (() => void)[] = []
 
   /** `onCapacity` is called after each request, when more can be taken. */
   constructor(client: Client, onCapacity: () => void) {
@@ -31,9 +32,10 @@ export class BatchWriter {
     return this.#pending.length + this.#writesInFlight >= writesOutstandingMax
   }
 
-  /** True when nothing is queued or under way. */
-  get isIdle(): boolean {
-    return this.#pending.length === 0 && this.#inFlight === 0
+  /** Sends what is queued and resolves once all of it is written. */
+  async idle(): Promise<void> {
+    this.flush()
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => void this.#waiting.push(resolve))
   }
 
   /** Queues a write; `settle` learns what came of it. Sent by {@link flush}. */
@@ -57,6 +59,7 @@ export class BatchWriter {
     for (const [i, { settle }] of batch.entries())
       settle(results[i] ?? { error: new Error('the batch gave no result for this write') })
     this.flush()
+    if (this.#inFlight === 0) for (const resolve of this.#waiting.splice(0)) resolve()
     this.#onCapacity()
   }
 

@@ -5,7 +5,7 @@ import type { ResourceDefinition } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
 import { defaultProfile } from './profile.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
-import { Scheduler, type SchedulingEvent } from './scheduler.ts'
+import { Scheduler } from './scheduler.ts'
 
 const pods = { group: '', plural: 'pods', kind: 'Pod' } as ResourceDefinition<any>
 
@@ -37,7 +37,7 @@ class Bench {
   nowMs = 0
   readonly writes: BatchWrite[] = []
   readonly batches: number[] = []
-  readonly events: SchedulingEvent[] = []
+  readonly events: { type: string; reason: string; message: string }[] = []
   readonly scheduler: Scheduler
   answer: (write: BatchWrite) => BatchResult = () => ({ object: pod('written') })
   /** Resolved before requests are answered. */
@@ -63,8 +63,8 @@ class Bench {
           this.#timers.push(timer)
           return () => void (this.#timers = this.#timers.filter((t) => t !== timer))
         },
-        recordEvent: (_, event) => void this.events.push(event),
-        logError: (message) => expect.unreachable(message),
+        recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
+        log: (_, message) => expect.unreachable(message),
       },
       (defaults) => [defaultProfile(defaults)],
     )
@@ -106,13 +106,7 @@ describe('the scheduler', () => {
       { verb: 'bind', pod: { namespace: 'default', name: 'p' }, podUID: 'uid-p', nodeName: 'a' },
     ])
     expect(bench.events).toEqual([
-      {
-        type: 'Normal',
-        reason: 'Scheduled',
-        action: 'Binding',
-        message: 'Successfully assigned default/p to a',
-        reportingController: 'default-scheduler',
-      },
+      { type: 'Normal', reason: 'Scheduled', message: 'Successfully assigned default/p to a' },
     ])
   })
 
@@ -273,7 +267,7 @@ describe('the scheduler', () => {
 
   it('decides nothing while it is stopped', async () => {
     const { bench, scheduler } = prepared()
-    scheduler.stop()
+    await scheduler.stop()
     scheduler.nodeChanged(node('a'))
     scheduler.podChanged(pod('p'))
     await bench.settle()

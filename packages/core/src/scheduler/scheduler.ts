@@ -1,6 +1,7 @@
-import { formatKey, formatTime, isConflict, isNotFound, keyOf, type KubernetesObject } from '@binnacle/apimachinery'
-import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
+import { formatKey, formatTime, isConflict, isNotFound, keyOf } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite, Client, EventRecorder } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
+import type { Log } from '../controller.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors } from './default-selector.ts'
@@ -16,17 +17,8 @@ export interface SchedulerEnvironment {
   nowMs(): number
   /** Calls back once after the given time; returns how to call it off. */
   setTimer(callback: () => void, afterMs: number): () => void
-  recordEvent(pod: KubernetesObject, event: SchedulingEvent): void
-  logError(message: string, fields: Readonly<Record<string, unknown>>): void
-}
-
-/** An event about a pod, as kube-scheduler records it. */
-export interface SchedulingEvent {
-  readonly type: 'Normal' | 'Warning'
-  readonly reason: 'Scheduled' | 'FailedScheduling'
-  readonly action: 'Binding' | 'Scheduling'
-  readonly message: string
-  readonly reportingController: string
+  readonly recordEvent: EventRecorder['record']
+  readonly log: Log
 }
 
 /** What the scheduler has done and has to do. */
@@ -93,11 +85,12 @@ export class Scheduler {
     this.#wake()
   }
 
-  /** Stops deciding; writes under way are not called back. */
-  stop(): void {
+  /** Stops deciding; resolves once the decisions made are written. It may be started again. */
+  async stop(): Promise<void> {
     this.#isRunning = false
     this.#cancelTimer()
     this.#timerAtMs = Number.POSITIVE_INFINITY
+    await this.#writer.idle()
   }
 
   /** A pod came or changed. */
@@ -207,7 +200,7 @@ export class Scheduler {
     this.#bound++
     this.queue.delete(uid)
     const message = `Successfully assigned ${formatKey(keyOf(pod))} to ${nodeName}`
-    this.#record(pod, { type: 'Normal', reason: 'Scheduled', action: 'Binding', message })
+    this.#environment.recordEvent(pod, 'Normal', 'Scheduled', message)
   }
 
   #bindFailed(queued: QueuedPod, error: Error): void {
@@ -223,7 +216,7 @@ export class Scheduler {
     this.queue.giveBackAfterError(queued, this.#environment.nowMs())
     this.#setTimer()
     const message = `running Bind plugin "DefaultBinder": ${error.message}`
-    this.#record(pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message })
+    this.#environment.recordEvent(pod, 'Warning', 'FailedScheduling', message)
     // A conflict tells that somebody else was quicker: the pod's own news says the rest.
     if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
   }
@@ -232,7 +225,7 @@ export class Scheduler {
     this.#unschedulable++
     this.queue.giveBackUnschedulable(queued, decision.rejectors, this.#environment.nowMs())
     const { message } = decision
-    this.#record(queued.pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message })
+    this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
     this.#writeCondition(queued, 'Unschedulable', message)
   }
 
@@ -259,15 +252,11 @@ export class Scheduler {
     this.#writer.add(write, (result: BatchResult) => {
       // A pod that is gone, or another of the same name, needs no condition.
       if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
-      this.#environment.logError('cannot write the PodScheduled condition', {
+      this.#environment.log('error', 'cannot write the PodScheduled condition', {
         pod: formatKey(keyOf(pod)),
         error: result.error.message,
       })
     })
-  }
-
-  #record(pod: SchedulablePod, event: Omit<SchedulingEvent, 'reportingController'>): void {
-    this.#environment.recordEvent(pod, { ...event, reportingController: pod.spec.schedulerName ?? 'default-scheduler' })
   }
 
   /** Wakes when the next back-off ends, or when a pod has waited for an event for too long. */

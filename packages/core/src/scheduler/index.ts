@@ -1,0 +1,97 @@
+import {
+  nodes,
+  pods,
+  replicaSets,
+  replicationControllers,
+  type ResourceDefinition,
+  services,
+  statefulSets,
+} from '@binnacle/resources'
+import type { ReconcileContext, Runnable } from '../controller.ts'
+import type { DefaultSelectors, GroupingKind } from './default-selector.ts'
+import type { Profile } from './framework.ts'
+import { defaultProfile, defaultSchedulerName } from './profile.ts'
+import type { PickOptions } from './schedule-one.ts'
+import type { SchedulablePod } from './scheduled-objects.ts'
+import { Scheduler, type SchedulerFigures } from './scheduler.ts'
+
+export type { SchedulerFigures } from './scheduler.ts'
+
+/** How a scheduler decides. */
+export interface SchedulerOptions extends PickOptions {
+  /** The plugins by scheduler name; by default kube-scheduler's, for `default-scheduler`. */
+  profiles?(defaults: DefaultSelectors): readonly Profile[]
+}
+
+/** A scheduler among the other loops of a process. */
+export interface SchedulerRunnable extends Runnable {
+  /** What it has done since it was last started, and what it has to do; undefined before the first start. */
+  readonly figures: SchedulerFigures | undefined
+}
+
+const groupings: readonly [GroupingKind, ResourceDefinition<any>][] = [
+  ['Service', services],
+  ['ReplicationController', replicationControllers],
+  ['ReplicaSet', replicaSets],
+  ['StatefulSet', statefulSets],
+]
+
+/** Creates the scheduler of a cluster: every pod without a node that names one of its profiles gets one. */
+export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnable {
+  let scheduler: Scheduler | undefined
+  return {
+    name: defaultSchedulerName,
+    reads: [nodes, pods, ...groupings.map(([, resource]) => resource)],
+    get figures() {
+      return scheduler?.figures
+    },
+    async start(context) {
+      scheduler = schedulerIn(context, options)
+      follow(scheduler, context)
+      scheduler.start()
+    },
+    async stop() {
+      await scheduler?.stop()
+    },
+  }
+}
+
+function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Scheduler {
+  const environment = {
+    client: context.client,
+    pods,
+    nowMs: () => context.nowMs(),
+    setTimer: (callback: () => void, afterMs: number) => {
+      const timer = setTimeout(callback, afterMs)
+      return () => clearTimeout(timer)
+    },
+    recordEvent: context.events.record.bind(context.events),
+    log: context.log,
+  }
+  return new Scheduler(environment, options.profiles ?? ((defaults) => [defaultProfile(defaults)]), options)
+}
+
+/** Tells the scheduler of everything there is and of every change. What pods belong to comes before the pods. */
+function follow(scheduler: Scheduler, { informer }: ReconcileContext): void {
+  for (const [kind, resource] of groupings) {
+    informer(resource).addHandler({
+      onAdd: (object) => scheduler.defaults.set(kind, object),
+      onUpdate: (object) => scheduler.defaults.set(kind, object),
+      onDelete: (object) => scheduler.defaults.delete(kind, object),
+    })
+  }
+  informer(nodes).addHandler({
+    onAdd: (node) => scheduler.nodeChanged(node),
+    onUpdate: (node) => scheduler.nodeChanged(node),
+    onDelete: (node) => scheduler.nodeDeleted(node),
+  })
+  informer(pods).addHandler({
+    onAdd: (pod) => scheduler.podChanged(pod as SchedulablePod),
+    onUpdate: (pod, old) => {
+      // A pod of the same name that came while nobody looked.
+      if (old.metadata.uid !== pod.metadata.uid) scheduler.podDeleted(old as SchedulablePod)
+      scheduler.podChanged(pod as SchedulablePod)
+    },
+    onDelete: (pod) => scheduler.podDeleted(pod as SchedulablePod),
+  })
+}
