@@ -1,7 +1,7 @@
 import {
   badRequest,
   expired,
-  invalidValue,
+  type FieldError,
   forbiddenField,
   invalid,
   notFound,
@@ -61,6 +61,12 @@ async function reach(store: Store, wanted: Revision | undefined): Promise<void> 
   }
 }
 
+// With the values in upstream's order, which is not the alphabet's.
+function unsupportedMatch(match: string): FieldError {
+  const message = `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`
+  return { type: 'FieldValueNotSupported', field: 'resourceVersionMatch', message }
+}
+
 function checkListOptions(definition: ResourceDefinition, request: ListRequest): void {
   const { resourceVersion = '', resourceVersionMatch: match } = request
   const errors = []
@@ -71,8 +77,7 @@ function checkListOptions(definition: ResourceDefinition, request: ListRequest):
       )
     if (request.continue)
       errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'))
-    if (match !== 'Exact' && match !== 'NotOlderThan')
-      errors.push(invalidValue('resourceVersionMatch', match, 'supported values: "Exact", "NotOlderThan", ""'))
+    if (match !== 'Exact' && match !== 'NotOlderThan') errors.push(unsupportedMatch(match))
     if (match === 'Exact' && resourceVersion === '0')
       errors.push(
         forbiddenField('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),

@@ -28,12 +28,15 @@ export interface TestServer {
 
 const admin: UserInfo = { name: 'admin', groups: ['system:masters', 'system:authenticated'] }
 const serviceCidr = '10.96.0.0/24'
+// So little that tests leave it behind: what is older comes from Postgres.
+const recentChangesBytesMax = 4096
 
 /** Starts one. */
 export async function startTestServer(): Promise<TestServer> {
   const database = await createTestDatabase()
   const registry = builtInRegistry()
-  const open = async (): Promise<Store> => await openStore({ url: database.url, fieldsOf: fieldExtractions(registry) })
+  const open = async (): Promise<Store> =>
+    await openStore({ url: database.url, fieldsOf: fieldExtractions(registry), recentChangesBytesMax })
   const store = await open()
   const others: Store[] = []
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
