@@ -1,5 +1,5 @@
-import { type KubernetesObject, StatusError } from '@binnacle/apimachinery'
-import type { BatchResult, BatchWrite } from '@binnacle/client'
+import { badRequest, type KubernetesObject, StatusError } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite, Patch } from '@binnacle/client'
 import { apiVersionOf, type Pod, pods, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { ApiServer, RequestContext } from './api-server.ts'
 import { applyPatch } from './patch.ts'
@@ -86,7 +86,7 @@ const trusted = { fieldValidation: 'Ignore' } as const
 const keyIn = (object: KubernetesObject) => ({ namespace: object.metadata.namespace ?? '', name: object.metadata.name })
 
 function bindingOf({ nodeName, podUID }: Extract<BatchWrite, { verb: 'bind' }>): BindingRequest {
-  if (nodeName === '') throw new StatusError('BadRequest', 'nodeName: Required value')
+  if (nodeName === '') throw badRequest('nodeName: Required value')
   return { nodeName, podUID }
 }
 
@@ -178,47 +178,65 @@ export function decodeBatch(
   registry: ResourceRegistry,
   body: unknown,
 ): { writes: readonly BatchWrite[]; atomic: boolean } {
-  const { writes, atomic = false } = (body ?? {}) as { writes?: unknown; atomic?: unknown }
-  if (!Array.isArray(writes)) throw new StatusError('BadRequest', 'writes: a list is needed')
+  const { writes, atomic } = (body ?? {}) as { writes?: unknown; atomic?: unknown }
+  if (!Array.isArray(writes)) throw badRequest('writes: Required value: must be a list')
   return {
     atomic: atomic === true,
-    writes: writes.map((write, index) => decodeWrite(registry, write as Record<string, any>, `writes[${index}]`)),
+    writes: writes.map((write: unknown, index) => decodeWrite(registry, write, `writes[${index}]`)),
   }
 }
 
-function decodeWrite(registry: ResourceRegistry, write: Record<string, any>, path: string): BatchWrite {
-  const key = { namespace: String(write['namespace'] ?? ''), name: String(write['name'] ?? '') }
-  if (write['verb'] === 'bind')
-    return {
-      verb: 'bind',
-      pod: key,
-      nodeName: String(write['nodeName'] ?? ''),
-      ...(write['podUID'] === undefined ? {} : { podUID: String(write['podUID']) }),
-    }
-  const [group, version, plural] = [
-    String(write['group'] ?? ''),
-    String(write['version'] ?? 'v1'),
-    String(write['resource'] ?? ''),
-  ]
-  const resource = registry.byResource(group, version, plural)
-  if (resource === undefined)
-    throw new StatusError(
-      'BadRequest',
-      `${path}: there is no resource ${plural} in ${apiVersionOf({ group, version })}`,
-    )
-  const subresource = write['subresource'] === 'status' ? { subresource: 'status' as const } : {}
-  switch (write['verb']) {
-    case 'create':
-      return { verb: 'create', resource, object: write['object'] as KubernetesObject }
-    case 'update':
-      return { verb: 'update', resource, object: write['object'] as KubernetesObject, ...subresource }
-    case 'patch':
-      return { verb: 'patch', resource, key, patch: write['patch'], ...subresource }
-    case 'delete':
-      return { verb: 'delete', resource, key, ...(write['options'] === undefined ? {} : { options: write['options'] }) }
-    default:
-      throw new StatusError('BadRequest', `${path}.verb: Unsupported value: "${String(write['verb'])}"`)
+// The body is JSON of unknown shape: what is not checked here is checked where the write is carried out.
+function decodeWrite(registry: ResourceRegistry, given: unknown, path: string): BatchWrite {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw badRequest(`${path}: Invalid value: ${JSON.stringify(given)}: must be an object`)
   }
+  const write = given as Record<string, any>
+  const { verb, podUID, nodeName } = write
+  const key = { namespace: String(write['namespace'] ?? ''), name: String(write['name'] ?? '') }
+  if (verb === 'bind') {
+    if (!nodeName) throw badRequest(`${path}.nodeName: Required value`)
+    const uid = podUID === undefined ? {} : { podUID: String(podUID) }
+    return { verb, pod: key, nodeName: String(nodeName), ...uid }
+  }
+  if (!['create', 'update', 'patch', 'delete'].includes(verb)) {
+    const supported = '"bind", "create", "delete", "patch", "update"'
+    throw badRequest(`${path}.verb: Unsupported value: ${JSON.stringify(verb ?? null)}: supported values: ${supported}`)
+  }
+  const resource = resourceOf(registry, write, path)
+  const subresource = write['subresource'] === 'status' ? { subresource: 'status' as const } : {}
+  switch (verb as 'create' | 'update' | 'patch' | 'delete') {
+    case 'create':
+      return { verb, resource, object: bodyOf(write, key.namespace, path) }
+    case 'update':
+      return { verb, resource, object: bodyOf(write, key.namespace, path), ...subresource }
+    case 'patch':
+      return { verb, resource, key, patch: patchOf(write, path), ...subresource }
+    case 'delete':
+      return { verb, resource, key, ...(write['options'] === undefined ? {} : { options: write['options'] }) }
+  }
+}
+
+function resourceOf(registry: ResourceRegistry, write: Record<string, unknown>, path: string): ResourceDefinition {
+  const [group, version] = [String(write['group'] ?? ''), String(write['version'] ?? 'v1')]
+  const plural = String(write['resource'] ?? '')
+  const resource = registry.byResource(group, version, plural)
+  if (resource !== undefined && resource.virtual !== true) return resource
+  throw badRequest(`${path}.resource: Not found: ${JSON.stringify(plural)} in ${apiVersionOf({ group, version })}`)
+}
+
+function bodyOf({ object }: Record<string, any>, namespace: string, path: string): KubernetesObject {
+  if (typeof object !== 'object' || object === null) throw badRequest(`${path}.object: Required value`)
+  const metadata = typeof object.metadata === 'object' && object.metadata !== null ? object.metadata : {}
+  const place = namespace === '' || metadata.namespace ? {} : { namespace }
+  return { ...object, metadata: { ...metadata, ...place } } as KubernetesObject
+}
+
+function patchOf({ patch }: Record<string, any>, path: string): Patch {
+  if (typeof patch !== 'object' || patch === null) throw badRequest(`${path}.patch: Required value`)
+  if (patch.type === 'json' && Array.isArray(patch.operations)) return patch as Patch
+  if ((patch.type === 'merge' || patch.type === 'strategic') && typeof patch.body === 'object') return patch as Patch
+  throw badRequest(`${path}.patch: Invalid value: must have type and operations (json) or body (merge, strategic)`)
 }
 
 /** The answer to a batch. */

@@ -307,6 +307,7 @@ export async function prepareUpdate(
   keepOtherParts(definition, object, old, options.subresource)
   definition.strategy.applyDefaults?.(object)
   if (options.subresource === undefined) definition.strategy.prepareForUpdate?.(object, old)
+  else if (options.subresource === 'status') definition.strategy.prepareForStatusUpdate?.(object, old)
   const related = await admitUpdate(env, request, definition, object, old)
   bumpGeneration(definition, object, old)
   validateUpdate(definition, object, old, options.subresource)

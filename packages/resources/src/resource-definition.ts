@@ -48,6 +48,8 @@ export interface Strategy<T extends KubernetesObject = KubernetesObject> {
   prepareForCreate?(object: T): void
   /** Likewise on update; the write path restores status from `old` and bumps generation when spec changed. */
   prepareForUpdate?(object: T, old: T): void
+  /** Likewise on an update of the status subresource. */
+  prepareForStatusUpdate?(object: T, old: T): void
   validate?(object: T): FieldError[]
   /** Rules that hold for new objects only, besides `validate`. */
   validateCreate?(object: T): FieldError[]

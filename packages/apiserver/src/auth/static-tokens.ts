@@ -51,10 +51,9 @@ export function parseTokenFile(text: string): Map<string, UserInfo> {
 function csvColumns(line: string): string[] {
   const columns: string[] = []
   const column = /("(?:[^"]|"")*"|[^,]*)(,|$)/y
-  while (column.lastIndex < line.length) {
-    const [, text = '', end] = column.exec(line) ?? ['', line]
+  for (;;) {
+    const [, text = '', end] = column.exec(line) ?? []
     columns.push(text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"').trim() : text.trim())
-    if (end !== ',') break
+    if (end !== ',') return columns
   }
-  return columns
 }

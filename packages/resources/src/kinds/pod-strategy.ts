@@ -38,6 +38,10 @@ export const podStrategy: Strategy<Pod> = {
     if (before === undefined) delete spec.ephemeralContainers
     else spec.ephemeralContainers = before
   },
+  prepareForStatusUpdate(pod, old) {
+    const before = old.status?.qosClass
+    if (!pod.status?.qosClass && before !== undefined) pod.status = { ...pod.status, qosClass: before }
+  },
   validate(pod) {
     return validatePodSpec(pod.spec, 'spec', pod.metadata.name ?? '')
   },
