@@ -7,5 +7,7 @@ export type Log = (
 
 /** Logs as JSON lines on stderr; stdout belongs to whoever started the process. */
 export const logToStderr: Log = (level, message, fields = {}) => {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, component: 'node', message, ...fields })}\n`)
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), level, component: 'node', message, ...fields })}\n`,
+  )
 }

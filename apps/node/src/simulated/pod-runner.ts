@@ -75,7 +75,9 @@ export class PodRunner implements WriteSource {
       return [{ verb: 'delete', resource: pods, key, options }]
     }
     this.#isWritingLastState = isStopped
-    const patch = { type: 'strategic', body: { metadata: { uid }, status } } as const
+    // The conditions of a patch are merged into those there are: what one no longer has must be taken away by name.
+    const conditions = (status.conditions ?? []).map((condition) => ({ reason: null, message: null, ...condition }))
+    const patch = { type: 'strategic', body: { metadata: { uid }, status: { ...status, conditions } } } as const
     return [{ verb: 'patch', resource: pods, key, patch, subresource: 'status' }]
   }
 
