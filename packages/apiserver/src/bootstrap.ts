@@ -65,7 +65,11 @@ export async function bootstrapCluster(server: ApiServer, advertised: Advertised
       ),
     ),
   ])
-  await ensure(server, services as ResourceDefinition, kubernetesService(firstAddress(advertised.serviceCidr)))
+  await ensure(
+    server,
+    services as ResourceDefinition,
+    kubernetesService(firstAddress(advertised.serviceCidr), advertised.port),
+  )
   await publishEndpoints(server, advertised)
 }
 
@@ -111,13 +115,13 @@ function firstAddress(cidr: string): string {
 
 const serviceLabels = { component: 'apiserver', provider: 'kubernetes' }
 
-function kubernetesService(clusterIP: string): KubernetesObject {
+function kubernetesService(clusterIP: string, port: number): KubernetesObject {
   return object(
     'v1',
     'Service',
     { name: 'kubernetes', namespace: 'default', labels: serviceLabels },
     {
-      spec: { clusterIP, ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }], type: 'ClusterIP' },
+      spec: { clusterIP, ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: port }], type: 'ClusterIP' },
     },
   )
 }
