@@ -47,7 +47,8 @@ export async function startSimulation({ client, options, seed, log, signal }: Si
         },
       },
       random: seed === undefined ? () => Math.random() : seededRandom(seed),
-      recordEvent: (pod, { type, reason, message }) => recorder.record(pod, type, reason, message),
+      recordEvent: (pod, { type, reason, message, container, nodeName }) =>
+        recorder.record(pod, type, reason, message, { host: nodeName, fieldPath: containerPath(pod, container) }),
       logError: (message, fields) => log('error', message, fields),
     },
     options,
@@ -74,6 +75,12 @@ export async function startSimulation({ client, options, seed, log, signal }: Si
       await recorder.flush()
     },
   }
+}
+
+/** How events name a container (kubelet `GenerateContainerRef`). */
+function containerPath(pod: Pod, name: string): string {
+  const isInit = pod.spec.initContainers?.some((container) => container.name === name) === true
+  return `spec.${isInit ? 'initContainers' : 'containers'}{${name}}`
 }
 
 /** Tries again while the server cannot be reached; an answer of the server is final. */

@@ -5,7 +5,21 @@ import type { BatchWrite, Client } from './client.ts'
 /** Records what happened to objects, for people. */
 export interface EventRecorder {
   /** Never throws and never waits: what cannot be written is dropped. */
-  record(object: KubernetesObject, type: 'Normal' | 'Warning', reason: string, message: string): void
+  record(
+    object: KubernetesObject,
+    type: 'Normal' | 'Warning',
+    reason: string,
+    message: string,
+    about?: EventDetails,
+  ): void
+}
+
+/** What some events say besides: kubelets name the node and the container. */
+export interface EventDetails {
+  /** The node on which it happened, where that is not the source's host. */
+  readonly host?: string
+  /** The part of the object that it is about: `spec.containers{web}`. */
+  readonly fieldPath?: string
 }
 
 /** Who records. */
@@ -45,13 +59,19 @@ export class BatchedEventRecorder implements EventRecorder {
     this.#source = source
   }
 
-  record(object: KubernetesObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
+  record(
+    object: KubernetesObject,
+    type: 'Normal' | 'Warning',
+    reason: string,
+    message: string,
+    about: EventDetails = {},
+  ): void {
     const { uid = '' } = object.metadata
     if (!this.#allowed(`${uid}/${object.kind}/${object.metadata.name}`)) return
-    const text = [uid, type, reason, message].join('\0')
+    const text = [uid, type, reason, message, about.fieldPath ?? ''].join('\0')
     let remembered = this.#known.get(text)
     if (remembered === undefined) {
-      remembered = { event: this.#event(object, type, reason, message), count: 1, written: false }
+      remembered = { event: this.#event(object, type, reason, message, about), count: 1, written: false }
       if (this.#known.size >= rememberedMax) this.#known.delete(this.#known.keys().next().value as string)
       this.#known.set(text, remembered)
     } else {
@@ -113,8 +133,9 @@ export class BatchedEventRecorder implements EventRecorder {
     if (this.#queue.length > 0) this.#schedule()
   }
 
-  #event(object: KubernetesObject, type: string, reason: string, message: string): Event {
+  #event(object: KubernetesObject, type: string, reason: string, message: string, about: EventDetails): Event {
     const { name, namespace, uid, resourceVersion } = object.metadata
+    const host = about.host ?? this.#source.host
     const nowMs = Date.now()
     const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(this.#sequence++ % 1_000_000)).toString(16)
     return {
@@ -128,16 +149,17 @@ export class BatchedEventRecorder implements EventRecorder {
         ...(namespace === undefined ? {} : { namespace }),
         ...(uid === undefined ? {} : { uid }),
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        ...(about.fieldPath === undefined ? {} : { fieldPath: about.fieldPath }),
       },
       type,
       reason,
       message: message.slice(0, 1024),
       source: {
         component: this.#source.component,
-        ...(this.#source.host === undefined ? {} : { host: this.#source.host }),
+        ...(host === undefined ? {} : { host }),
       },
       reportingComponent: this.#source.component,
-      reportingInstance: this.#source.host ?? '',
+      reportingInstance: host ?? '',
       firstTimestamp: formatTime(nowMs),
       lastTimestamp: formatTime(nowMs),
       count: 1,

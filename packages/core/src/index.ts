@@ -1,1 +1,6 @@
-export {}
+export {
+  createScheduler,
+  type SchedulerFigures,
+  type SchedulerOptions,
+  type SchedulerRunnable,
+} from './scheduler/index.ts'
