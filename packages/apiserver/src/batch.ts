@@ -1,21 +1,11 @@
 import { badRequest, type KubernetesObject, StatusError } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Patch } from '@binnacle/client'
-import { apiVersionOf, type Pod, pods, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import { apiVersionOf, pods, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { ApiServer, RequestContext } from './api-server.ts'
-import { applyPatch } from './patch.ts'
-import { asStatusError } from './store-translation.ts'
-import { type BindingRequest, bindPod, boundPod } from './subresources/binding.ts'
+import { writeAtomically } from './atomic-batch.ts'
 import { cloneJson } from './clone-json.ts'
-import { currentObject } from './optimistic-write.ts'
-import type { Write } from '@binnacle/store'
-import {
-  inVersion,
-  prepareChange,
-  prepareCreate,
-  prepareDelete,
-  prepareUpdate,
-  type WriteEnvironment,
-} from './write-path.ts'
+import { type BindingRequest, bindPod } from './subresources/binding.ts'
+import { inVersion, type WriteEnvironment } from './write-path.ts'
 
 interface Batch {
   readonly server: ApiServer
@@ -32,7 +22,7 @@ export async function writeBatch(
   writes: readonly BatchWrite[],
   { atomic }: { atomic: boolean },
 ): Promise<readonly BatchResult[]> {
-  if (atomic) return await writeAtomically(batch, writes)
+  if (atomic) return await writeAtomically(batch.env, batch.request, writes)
   return await Promise.all(
     writes.map(async (write): Promise<BatchResult> => {
       try {
@@ -88,89 +78,6 @@ const keyIn = (object: KubernetesObject) => ({ namespace: object.metadata.namesp
 function bindingOf({ nodeName, podUID }: Extract<BatchWrite, { verb: 'bind' }>): BindingRequest {
   if (nodeName === '') throw badRequest('nodeName: Required value')
   return { nodeName, podUID }
-}
-
-async function writeAtomically(batch: Batch, writes: readonly BatchWrite[]): Promise<readonly BatchResult[]> {
-  const prepared: {
-    definition: ResourceDefinition
-    name: string
-    writes: readonly Write[]
-    unchanged?: KubernetesObject
-  }[] = []
-  for (const write of writes) prepared.push(await prepare(batch, write))
-  const group = prepared.flatMap((entry) => entry.writes)
-  if (group.length === 0) return prepared.map((entry) => ({ object: entry.unchanged as KubernetesObject }))
-  try {
-    const { objects } = await batch.env.store.commit({ writes: group, actor: batch.request.user.name })
-    let at = 0
-    return prepared.map((entry) => {
-      const own = objects[at]
-      at += entry.writes.length
-      return {
-        object:
-          entry.writes.length === 0 || own === undefined
-            ? (entry.unchanged as KubernetesObject)
-            : inVersion(entry.definition, own),
-      }
-    })
-  } catch (error) {
-    const key = (error as { key?: { resource: string; name: string } }).key
-    const failed =
-      prepared.find((entry) => entry.definition.storageName === key?.resource && entry.name === key.name) ?? prepared[0]
-    throw asStatusError(error, failed?.definition as ResourceDefinition, failed?.name ?? '')
-  }
-}
-
-async function prepare(
-  { env, request }: Batch,
-  write: BatchWrite,
-): Promise<{ definition: ResourceDefinition; name: string; writes: readonly Write[]; unchanged?: KubernetesObject }> {
-  switch (write.verb) {
-    case 'create': {
-      const prepared = await prepareCreate(
-        env,
-        request,
-        write.resource,
-        write.object.metadata.namespace ?? '',
-        cloneJson(write.object),
-        trusted,
-      )
-      return { definition: write.resource, name: prepared.key.name, writes: prepared.writes }
-    }
-    case 'update':
-    case 'patch': {
-      const key = write.verb === 'update' ? keyIn(write.object) : write.key
-      const current = await currentObject(env, write.resource, key)
-      const next = (old: KubernetesObject): unknown =>
-        write.verb === 'update'
-          ? cloneJson(write.object)
-          : applyPatch(old, write.patch, write.resource.schema, env.registry.schemas)
-      const prepared = await prepareUpdate(env, request, write.resource, {
-        key,
-        current,
-        next,
-        options: { ...trusted, subresource: write.subresource },
-      })
-      return {
-        definition: write.resource,
-        name: key.name,
-        writes: prepared.writes,
-        unchanged: inVersion(write.resource, current),
-      }
-    }
-    case 'delete': {
-      const current = await currentObject(env, write.resource, write.key)
-      const { writes } = prepareDelete(env, write.resource, current, write.options ?? {})
-      const unchanged = inVersion(write.resource, current)
-      return { definition: write.resource, name: write.key.name, writes, unchanged }
-    }
-    case 'bind': {
-      const current = await currentObject(env, pods, write.pod)
-      const binding = bindingOf(write)
-      const own = prepareChange(pods, current, (old) => boundPod(old as Pod, binding, env.nowMs()))
-      return { definition: pods, name: write.pod.name, writes: [own] }
-    }
-  }
 }
 
 /** A batch as `POST /apis/binnacle.dev/v1/writes` receives it. @throws StatusError BadRequest */

@@ -156,8 +156,7 @@ describe('atomic writes', () => {
         { verb: 'create', resource: configMaps, object: map('a') },
         { verb: 'update', resource: configMaps, object: map('old', { x: '1' }) },
         { verb: 'create', resource: pods, object: pod('p') },
-        { verb: 'bind', pod: key('p'), nodeName: 'n1' },
-      ].slice(0, 3) as never,
+      ],
       { atomic: true },
     )
     const revisions = results.map((result) => Number(objectOf(result).metadata.resourceVersion))
@@ -177,6 +176,42 @@ describe('atomic writes', () => {
     )
     expect(status).toMatchObject({ code: 409, message: 'configmaps "taken" already exists' })
     await expect(client.get(configMaps, key('a'))).rejects.toSatisfy(isNotFound)
+  })
+
+  it('are decided again when somebody else was faster', async () => {
+    const other = await test.another()
+    await client.create(configMaps, map('a'))
+    for (let i = 0; i < 10; i++) {
+      const patch = (member: string) => ({ type: 'merge' as const, body: { data: { [member]: `${i}` } } })
+      await other.server.patch(test.request, configMaps as never, key('a'), patch('theirs'))
+      await client.writeAll(
+        [
+          { verb: 'patch', resource: configMaps, key: key('a'), patch: patch('ours') },
+          { verb: 'create', resource: configMaps, object: map(`with-${i}`) },
+        ],
+        { atomic: true },
+      )
+      expect((await client.get(configMaps, key('a'))).data).toEqual({ ours: `${i}`, theirs: `${i}` })
+    }
+  })
+
+  it('are refused for a stale resourceVersion', async () => {
+    const created = await client.create(configMaps, map('a'))
+    await client.patch(configMaps, key('a'), { type: 'merge', body: { data: { b: '1' } } })
+    const call = client.writeAll([{ verb: 'update', resource: configMaps, object: created }], { atomic: true })
+    expect((await refusal(call)).reason).toBe('Conflict')
+  })
+
+  it('bind several pods at once or none of them', async () => {
+    for (const name of ['p1', 'p2']) await client.create(pods, pod(name))
+    const bind = async (nodeName: string, ...names: string[]) =>
+      await client.writeAll(
+        names.map((name) => ({ verb: 'bind', pod: key(name), nodeName })),
+        { atomic: true },
+      )
+    await bind('n1', 'p1')
+    expect((await refusal(bind('n2', 'p2', 'p1'))).message).toContain('pod p1 is already assigned to node "n1"')
+    expect((await client.get(pods, key('p2'))).spec?.nodeName).toBeUndefined()
   })
 
   it('answer each with its own object, whatever else had to be written', async () => {

@@ -123,7 +123,7 @@ class InProcessClient implements Client {
   async #update<T extends KubernetesObject>(
     resource: ResourceDefinition<T>,
     object: T,
-    options: WriteOptions & { subresource?: string },
+    options: WriteOptions,
   ): Promise<T> {
     const key = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
     const { object: updated } = await this.#server.update(
@@ -140,7 +140,7 @@ class InProcessClient implements Client {
     resource: ResourceDefinition<T>,
     key: ObjectKey,
     patch: Patch,
-    options: WriteOptions & { subresource?: 'status' } = {},
+    options: WriteOptions = {},
   ): Promise<T> {
     const { object } = await this.#server.patch(this.#request, resource as ResourceDefinition, key, patch, options)
     return this.#parsed(resource, object)

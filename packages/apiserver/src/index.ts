@@ -5,6 +5,7 @@
 export * from './api-server.ts'
 export { Authenticator, type AuthenticatorOptions, type Credentials } from './auth/authenticate.ts'
 export { authorize } from './auth/authorize.ts'
+export { type Impersonation, impersonate } from './auth/impersonate.ts'
 export { decodeBatch, encodeBatchResults } from './batch.ts'
 export { type Advertised, bootstrapCluster } from './bootstrap.ts'
 export { decodeContinue, encodeContinue } from './continue-token.ts'

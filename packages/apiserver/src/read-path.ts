@@ -141,9 +141,12 @@ export function selected(store: Store, scope: Scope, selection: Selection): read
   const inScope = (object: StoredObject): boolean =>
     scope.namespace === undefined || object.key.namespace === scope.namespace
   const name = selection.fields.exact('metadata.name')
-  if (name !== undefined && scope.namespace !== undefined) {
-    const object = store.get({ resource: scope.resource, namespace: scope.namespace, name })
-    return object !== undefined && selection.matches(object) ? [object] : []
+  const namespace = scope.namespace ?? selection.fields.exact('metadata.namespace')
+  if (name !== undefined) {
+    // Without a namespace it may be the name of something that has none.
+    const object = store.get({ resource: scope.resource, namespace: namespace ?? '', name })
+    if (object !== undefined) return selection.matches(object) ? [object] : []
+    if (namespace !== undefined) return []
   }
   for (const field of ['spec.nodeName', 'involvedObject.uid']) {
     const value = selection.fields.exact(field)
@@ -161,7 +164,7 @@ export function selected(store: Store, scope: Scope, selection: Selection): read
           : 1,
     )
   }
-  const { objects } = store.list(scope)
+  const { objects } = store.list({ ...scope, namespace: namespace || undefined })
   return selection.all ? objects : objects.filter((object) => selection.matches(object))
 }
 

@@ -160,10 +160,11 @@ function ownWrite(
 ): Write {
   const stored = toStorage(definition, object)
   const data = encodeObject(stored)
-  if (data.length > objectBytesMax)
+  // Counting bytes is for those that may be too long: a character has three at most.
+  if (data.length * 3 > objectBytesMax && Buffer.byteLength(data) > objectBytesMax)
     throw new StatusError(
       'RequestEntityTooLarge',
-      `Request entity too large: limit is ${objectBytesMax} bytes, the object has ${data.length}`,
+      `Request entity too large: limit is ${objectBytesMax} bytes, the object has ${Buffer.byteLength(data)}`,
     )
   return {
     key: { resource: definition.storageName, namespace: key.namespace, name: key.name },
