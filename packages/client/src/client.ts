@@ -40,6 +40,8 @@ export interface Watch {
 export interface WriteOptions {
   dryRun?: boolean
   fieldManager?: string
+  /** The part that is written, where it is not the object itself. */
+  subresource?: 'status' | 'finalize'
 }
 
 /** Options of a delete; `metav1.DeleteOptions`. */
@@ -104,7 +106,7 @@ export interface Client {
     resource: ResourceDefinition<T>,
     key: ObjectKey,
     patch: Patch,
-    options?: WriteOptions & { subresource?: 'status' },
+    options?: WriteOptions,
   ): Promise<T>
   /** Resolves once the delete is accepted; the object may stay until its finalizers and grace period are done. */
   delete(resource: ResourceDefinition<any>, key: ObjectKey, options?: DeleteOptions): Promise<void>

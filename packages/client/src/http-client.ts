@@ -135,7 +135,11 @@ export class HttpClient implements Client {
     object: T,
     options: WriteOptions = {},
   ): Promise<T> {
-    return (await this.#send('PUT', pathOf(resource, keyIn(object), '', writeParameters(options)), object)) as T
+    return (await this.#send(
+      'PUT',
+      pathOf(resource, keyIn(object), subresourcePath(options), writeParameters(options)),
+      object,
+    )) as T
   }
 
   async updateStatus<T extends KubernetesObject>(
@@ -150,19 +154,14 @@ export class HttpClient implements Client {
     resource: ResourceDefinition<T>,
     key: ObjectKey,
     patch: Patch,
-    options: WriteOptions & { subresource?: 'status' } = {},
+    options: WriteOptions = {},
   ): Promise<T> {
     const type = {
       json: 'application/json-patch+json',
       merge: 'application/merge-patch+json',
       strategic: 'application/strategic-merge-patch+json',
     }[patch.type]
-    const path = pathOf(
-      resource,
-      key,
-      options.subresource === undefined ? '' : `/${options.subresource}`,
-      writeParameters(options),
-    )
+    const path = pathOf(resource, key, subresourcePath(options), writeParameters(options))
     return (await this.#send('PATCH', path, patch.type === 'json' ? patch.operations : patch.body, type)) as T
   }
 
@@ -255,6 +254,10 @@ function pathOf(
   parameters: Readonly<Record<string, string>> = {},
 ): string {
   return withQuery(`${collectionPath(resource, namespace)}/${encodeURIComponent(name)}${rest}`, parameters)
+}
+
+function subresourcePath({ subresource }: WriteOptions): string {
+  return subresource === undefined ? '' : `/${subresource}`
 }
 
 function selectors({ labelSelector, fieldSelector }: ListOptions): Record<string, string> {

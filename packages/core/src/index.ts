@@ -1,6 +1,35 @@
+/**
+ * The control loops: controllers, garbage collector, scheduler, and the manager that runs them. They see the cluster through a Client and nothing
+ * else: neither store nor API server.
+ */
+import type { ResourceRegistry } from '@binnacle/resources'
+import type { Controller } from './controller.ts'
+import { deploymentController } from './controllers/deployment/reconcile.ts'
+import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
+import { endpointsController } from './controllers/endpoints/reconcile.ts'
+import { namespaceController } from './controllers/namespace/reconcile.ts'
+import { replicaSetController } from './controllers/replica-set/reconcile.ts'
+import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
+
+export * from './controller.ts'
+export { GarbageCollector } from './controllers/garbage-collector/collector.ts'
+export * from './manager.ts'
 export {
   createScheduler,
   type SchedulerFigures,
   type SchedulerOptions,
   type SchedulerRunnable,
 } from './scheduler/index.ts'
+
+/** Every controller. `rootCa` is the certificate authority to publish, where there is one. */
+export function allControllers(registry: ResourceRegistry, rootCa: string | undefined): readonly Controller[] {
+  return [
+    deploymentController,
+    replicaSetController(),
+    namespaceController(registry),
+    serviceAccountController,
+    ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
+    endpointsController,
+    endpointSliceController,
+  ]
+}

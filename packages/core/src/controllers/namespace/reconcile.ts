@@ -184,7 +184,7 @@ function contentConditions(namespace: Namespace, left: Left, nowMs: number) {
 async function finalize(namespace: Namespace, context: ReconcileContext): Promise<void> {
   const finalizers = (namespace.spec?.finalizers ?? []).filter((finalizer) => finalizer !== 'kubernetes')
   await context.client
-    .finalizeNamespace({ ...namespace, spec: { ...namespace.spec, finalizers } })
+    .update(namespaces, { ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize' })
     .catch((error: unknown) => {
       if (!isNotFound(error)) throw error
     })

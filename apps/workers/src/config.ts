@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+
+/** How the workers reach the cluster: directly over the database, or through an API server. */
+export type WorkersConnection =
+  | { readonly kind: 'database'; readonly url: string; readonly serviceCidr: string }
+  | {
+      readonly kind: 'server'
+      readonly server: string
+      readonly ca: string
+      readonly bearerTokenFile: string | undefined
+      readonly clientCert: string | undefined
+      readonly clientKey: string | undefined
+    }
+
+/** How the workers are to run. */
+export interface WorkersConfig {
+  readonly connection: WorkersConnection
+  /** PEM text. */
+  readonly rootCa: string | undefined
+  /** Names of controllers that run: `*` for all, `-name` to leave one out. */
+  readonly controllers: readonly string[]
+  /** Undefined: no metrics are served. */
+  readonly metricsPort: number | undefined
+  readonly leaseMs: number
+  readonly verbose: boolean
+}
+
+/** Reads the process's arguments. @throws Error with one sentence */
+export function readConfig(args: readonly string[]): WorkersConfig {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'database-url': { type: 'string' },
+      server: { type: 'string' },
+      ca: { type: 'string' },
+      'bearer-token-file': { type: 'string' },
+      'client-cert': { type: 'string' },
+      'client-key': { type: 'string' },
+      'root-ca': { type: 'string' },
+      'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+      controllers: { type: 'string', default: '*' },
+      'metrics-port': { type: 'string' },
+      'lease-seconds': { type: 'string', default: '15' },
+      verbose: { type: 'boolean', default: false },
+    },
+  })
+  const leaseSeconds = Number(values['lease-seconds'])
+  if (!(leaseSeconds >= 1))
+    throw new Error(`--lease-seconds takes a number of at least 1, not '${values['lease-seconds']}'`)
+  return {
+    connection: connectionOf(values),
+    rootCa: values['root-ca'] === undefined ? undefined : readFileSync(values['root-ca'], 'utf8'),
+    controllers: values.controllers.split(','),
+    metricsPort: values['metrics-port'] === undefined ? undefined : Number(values['metrics-port']),
+    leaseMs: leaseSeconds * 1000,
+    verbose: values.verbose,
+  }
+}
+
+interface ConnectionValues {
+  'database-url'?: string
+  server?: string
+  ca?: string
+  'bearer-token-file'?: string
+  'client-cert'?: string
+  'client-key'?: string
+  'service-cidr': string
+}
+
+function connectionOf(values: ConnectionValues): WorkersConnection {
+  if (values['database-url'] !== undefined)
+    return { kind: 'database', url: values['database-url'], serviceCidr: values['service-cidr'] }
+  if (values.server === undefined || values.ca === undefined)
+    throw new Error('either --database-url or --server and --ca are needed')
+  return {
+    kind: 'server',
+    server: values.server,
+    ca: values.ca,
+    bearerTokenFile: values['bearer-token-file'],
+    clientCert: values['client-cert'],
+    clientKey: values['client-key'],
+  }
+}
+
+/** True when a controller of that name is to run. */
+export function isEnabled(controllers: readonly string[], name: string): boolean {
+  if (controllers.includes(`-${name}`)) return false
+  return controllers.includes('*') || controllers.includes(name)
+}

@@ -1,0 +1,227 @@
+import { isConflict, isNotFound, type OwnerReference } from '@binnacle/apimachinery'
+import { Informer, WorkQueue } from '@binnacle/client'
+import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
+import type { ReconcileContext, Runnable } from '../../controller.ts'
+import { type GraphNode, OwnerGraph } from './graph.ts'
+
+const orphanFinalizer = 'orphan'
+const foregroundFinalizer = 'foregroundDeletion'
+const concurrency = 16
+
+/**
+ * Deletes what nobody owns any more (kube-controller-manager `garbagecollector`): dependents of absent owners in the background; with foreground
+ * deletion the dependents first, then the owner; with orphaning the references instead of the dependents.
+ *
+ * The graph is kept from informers on every kind. An owner that it does not hold is looked up on the server before anything is deleted: the graph
+ * may be behind, and an owner may be named wrongly.
+ */
+export class GarbageCollector implements Runnable {
+  readonly name = 'garbage-collector'
+  readonly reads: readonly ResourceDefinition<any>[]
+  readonly #registry: ResourceRegistry
+  readonly #graph = new OwnerGraph()
+  readonly #queue = new WorkQueue(() => this.#pump())
+  #context: ReconcileContext | undefined
+  #active = 0
+  #idle: () => void = () => undefined
+  #running = false
+
+  constructor(registry: ResourceRegistry) {
+    this.#registry = registry
+    const seen = new Set<string>()
+    this.reads = registry.served.filter((definition) => {
+      // Events are owned by nobody and own nothing.
+      const wanted =
+        definition.virtual !== true &&
+        definition.verbs.includes('watch') &&
+        definition.verbs.includes('delete') &&
+        definition.storageName !== 'events'
+      if (!wanted || seen.has(definition.storageName)) return false
+      seen.add(definition.storageName)
+      return true
+    })
+  }
+
+  async start(context: ReconcileContext): Promise<void> {
+    this.#context = context
+    for (const definition of this.reads) {
+      const informer: Informer<any> = context.informer(definition)
+      informer.addHandler({
+        onAdd: (object) => this.#changed(this.#graph.put(definition, object)),
+        onUpdate: (object, old) => {
+          if (concernsOwnership(object, old)) this.#changed(this.#graph.put(definition, object))
+        },
+        onDelete: (object) => this.#deleted(object.metadata.uid),
+      })
+    }
+    this.#running = true
+    this.#pump()
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    this.#queue.close()
+    if (this.#active > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+  }
+
+  #changed(node: GraphNode): void {
+    const isOwner =
+      node.deleting && (node.finalizers.includes(orphanFinalizer) || node.finalizers.includes(foregroundFinalizer))
+    if (isOwner || (node.owners.length > 0 && !node.deleting)) this.#queue.add(node.uid)
+    // A dependent that changes may be what a foreground deletion waits for; an owner that begins one concerns its dependents.
+    for (const owner of node.owners) if (isWaiting(this.#graph.get(owner.uid))) this.#queue.add(owner.uid)
+    if (isWaiting(node)) for (const dependent of this.#graph.dependentsOf(node.uid)) this.#queue.add(dependent)
+  }
+
+  #deleted(uid: string): void {
+    const node = this.#graph.get(uid)
+    for (const dependent of this.#graph.dependentsOf(uid)) this.#queue.add(dependent)
+    this.#graph.remove(uid)
+    for (const owner of node?.owners ?? []) if (isWaiting(this.#graph.get(owner.uid))) this.#queue.add(owner.uid)
+  }
+
+  #pump(): void {
+    while (this.#running && this.#active < concurrency) {
+      const uid = this.#queue.take()
+      if (uid === undefined) return
+      this.#active++
+      void this.#work(uid)
+    }
+  }
+
+  async #work(uid: string): Promise<void> {
+    const context = this.#context as ReconcileContext
+    try {
+      const node = this.#graph.get(uid)
+      if (node !== undefined) await this.#collect(node, context)
+      this.#queue.forget(uid)
+    } catch (error) {
+      context.log('debug', 'collection failed', { uid, error: (error as Error).message })
+      this.#queue.addRateLimited(uid)
+    }
+    this.#queue.done(uid)
+    this.#active--
+    if (this.#active === 0) this.#idle()
+    this.#pump()
+  }
+
+  async #collect(node: GraphNode, context: ReconcileContext): Promise<void> {
+    if (node.deleting && node.finalizers.includes(orphanFinalizer)) return await this.#orphanDependents(node, context)
+    if (isWaiting(node)) return await this.#deleteDependentsFirst(node, context)
+    if (node.deleting || node.owners.length === 0) return
+    const { solid, dangling, waiting } = await this.#classify(node, context)
+    if (solid.length > 0) {
+      const unwanted = [...dangling, ...waiting]
+      if (unwanted.length > 0) await this.#removeReferences(node, unwanted, context)
+      return
+    }
+    // A dependent that has dependents of its own is deleted in the foreground, so that the owner's deletion waits for all of them.
+    const inForeground = waiting.length > 0 && this.#graph.dependentsOf(node.uid).size > 0
+    await context.client
+      .delete(node.definition, keyIn(node), {
+        propagationPolicy: inForeground ? 'Foreground' : 'Background',
+        preconditions: { uid: node.uid },
+      })
+      .catch(ignoreGone)
+  }
+
+  async #classify(
+    node: GraphNode,
+    context: ReconcileContext,
+  ): Promise<{ solid: OwnerReference[]; dangling: OwnerReference[]; waiting: OwnerReference[] }> {
+    const result = { solid: [] as OwnerReference[], dangling: [] as OwnerReference[], waiting: [] as OwnerReference[] }
+    for (const owner of node.owners) {
+      const known = this.#graph.get(owner.uid)
+      if (known !== undefined) (isWaiting(known) ? result.waiting : result.solid).push(owner)
+      else ((await this.#exists(node, owner, context)) ? result.solid : result.dangling).push(owner)
+    }
+    return result
+  }
+
+  async #exists(node: GraphNode, owner: OwnerReference, context: ReconcileContext): Promise<boolean> {
+    const [group, version] = owner.apiVersion.includes('/')
+      ? (owner.apiVersion.split('/') as [string, string])
+      : ['', owner.apiVersion]
+    const definition = this.#registry.byKind(group, version, owner.kind)
+    // A kind that this server does not know may be served again later: nothing is deleted for it.
+    if (definition === undefined) return true
+    // A namespaced owner of a cluster-scoped object cannot be found, which is not the same as being gone.
+    if (definition.scope === 'Namespaced' && node.namespace === '') return true
+    const namespace = definition.scope === 'Namespaced' ? node.namespace : ''
+    try {
+      const found = await context.client.get(definition, { namespace, name: owner.name })
+      return found.metadata.uid === owner.uid
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
+    }
+  }
+
+  async #deleteDependentsFirst(node: GraphNode, context: ReconcileContext): Promise<void> {
+    let blocking = 0
+    for (const uid of this.#graph.dependentsOf(node.uid)) {
+      const dependent = this.#graph.get(uid)
+      if (dependent === undefined) continue
+      if (dependent.owners.some((owner) => owner.uid === node.uid && owner.blockOwnerDeletion === true)) blocking++
+      if (!dependent.deleting) this.#queue.add(uid)
+    }
+    if (blocking === 0) await this.#removeFinalizer(node, foregroundFinalizer, context)
+  }
+
+  async #orphanDependents(node: GraphNode, context: ReconcileContext): Promise<void> {
+    for (const uid of this.#graph.dependentsOf(node.uid)) {
+      const dependent = this.#graph.get(uid)
+      if (dependent !== undefined)
+        await this.#removeReferences(
+          dependent,
+          dependent.owners.filter((owner) => owner.uid === node.uid),
+          context,
+        )
+    }
+    await this.#removeFinalizer(node, orphanFinalizer, context)
+  }
+
+  async #removeReferences(
+    node: GraphNode,
+    owners: readonly OwnerReference[],
+    context: ReconcileContext,
+  ): Promise<void> {
+    const ownerReferences = owners.map(({ uid }) => ({ $patch: 'delete', uid }))
+    await context.client
+      .patch(node.definition, keyIn(node), {
+        type: 'strategic',
+        body: { metadata: { uid: node.uid, ownerReferences } },
+      })
+      .catch(ignoreGone)
+  }
+
+  async #removeFinalizer(node: GraphNode, finalizer: string, context: ReconcileContext): Promise<void> {
+    const object = await context.client.get(node.definition, keyIn(node)).catch(ignoreGone)
+    if (object === undefined || object.metadata.uid !== node.uid) return
+    const finalizers = (object.metadata.finalizers ?? []).filter((existing) => existing !== finalizer)
+    if (finalizers.length === (object.metadata.finalizers ?? []).length) return
+    await context.client
+      .update(node.definition, { ...object, metadata: { ...object.metadata, finalizers } })
+      .catch(ignoreGone)
+  }
+}
+
+const keyIn = (node: GraphNode) => ({ namespace: node.namespace, name: node.name })
+
+function isWaiting(node: GraphNode | undefined): boolean {
+  return node !== undefined && node.deleting && node.finalizers.includes(foregroundFinalizer)
+}
+
+function concernsOwnership(object: { metadata: object }, old: { metadata: object }): boolean {
+  const [now, before] = [object.metadata as Record<string, unknown>, old.metadata as Record<string, unknown>]
+  return ['ownerReferences', 'finalizers', 'deletionTimestamp'].some(
+    (field) => JSON.stringify(now[field]) !== JSON.stringify(before[field]),
+  )
+}
+
+// Gone, or another object of that name by now: either way there is nothing left to do for this one.
+function ignoreGone(error: unknown): undefined {
+  if (isNotFound(error) || (isConflict(error) && /Precondition failed: UID/.test((error as Error).message)))
+    return undefined
+  throw error
+}
