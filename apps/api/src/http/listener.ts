@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { StatusError } from '@binnacle/apimachinery'
-import type { Authenticator, Credentials } from '@binnacle/apiserver'
+import { type Authenticator, type Credentials, impersonate, type Impersonation } from '@binnacle/apiserver'
 import type { Log } from '../log.ts'
 import { drainMsMax } from '../limits.ts'
 import { type AnyRequest, Exchange } from './exchange.ts'
@@ -72,7 +72,10 @@ async function serve(options: ListenerOptions, exchange: Exchange): Promise<void
   exchange.outgoing.on('error', () => undefined)
   try {
     if (!options.isPublic(exchange.path))
-      exchange.user = await options.authenticator.authenticate(credentialsOf(exchange.incoming))
+      exchange.user = impersonate(
+        await options.authenticator.authenticate(credentialsOf(exchange.incoming)),
+        impersonationOf(exchange.incoming),
+      )
     await options.handle(exchange)
   } catch (error) {
     await answerError(options.log, exchange, error)
@@ -126,6 +129,31 @@ export function credentialsOf(request: AnyRequest): Credentials {
   ) as TLSSocket | undefined
   const bearer = /^Bearer\s+(\S+)$/i.exec(String(request.headers.authorization ?? ''))?.[1]
   return { bearerToken: bearer, clientCertificate: socket === undefined ? undefined : certificateOf(socket) }
+}
+
+function impersonationOf({ headers }: AnyRequest): Impersonation {
+  const listOf = (value: string | readonly string[] | undefined): string[] =>
+    value === undefined ? [] : [value].flat().flatMap((text) => text.split(/,\s*/))
+  const extra: Record<string, string[]> = {}
+  for (const name in headers) {
+    if (name.startsWith(extraPrefix)) extra[unescapeKey(name.slice(extraPrefix.length))] = listOf(headers[name])
+  }
+  return {
+    user: listOf(headers['impersonate-user'])[0],
+    uid: listOf(headers['impersonate-uid'])[0],
+    groups: listOf(headers['impersonate-group']),
+    extra,
+  }
+}
+
+const extraPrefix = 'impersonate-extra-'
+
+function unescapeKey(key: string): string {
+  try {
+    return decodeURIComponent(key)
+  } catch {
+    return key
+  }
 }
 
 function certificateOf(socket: TLSSocket): Credentials['clientCertificate'] {

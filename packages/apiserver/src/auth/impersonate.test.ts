@@ -1,4 +1,4 @@
-import { StatusError } from '@binnacle/apimachinery'
+import type { StatusError } from '@binnacle/apimachinery'
 import { describe, expect, it } from 'vitest'
 import { type Impersonation, impersonate } from './impersonate.ts'
 

@@ -141,6 +141,9 @@ describe('pods/eviction', () => {
     await setStatus(budgets, name, { observedGeneration: 1, ...status })
   }
 
+  const budgetStatus = () =>
+    test.store.get({ resource: 'poddisruptionbudgets.policy', namespace, name: 'budget' })?.parse().status
+
   it('deletes a pod without a budget, gracefully', async () => {
     await running('p')
     expect(await post('p', 'eviction', eviction('p', { gracePeriodSeconds: 7 }))).toMatchObject({
@@ -159,7 +162,7 @@ describe('pods/eviction', () => {
     await running('p')
     await budget({ disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1 })
     await post('p', 'eviction', eviction('p'))
-    const { status } = test.store.get({ resource: 'poddisruptionbudgets.policy', namespace, name: 'budget' })?.parse()
+    const status = budgetStatus()
     expect(status).toMatchObject({
       disruptionsAllowed: 0,
       disruptedPods: { p: expect.any(String) },
@@ -229,7 +232,7 @@ describe('pods/eviction', () => {
     await budget({ disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1 })
     await post('p', 'eviction', eviction('p'), { dryRun: true })
     expect(podNow('p')?.metadata.deletionTimestamp).toBeUndefined()
-    const { status } = test.store.get({ resource: 'poddisruptionbudgets.policy', namespace, name: 'budget' })?.parse()
+    const status = budgetStatus()
     expect(status.disruptionsAllowed).toBe(1)
   })
 })
