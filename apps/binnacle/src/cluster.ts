@@ -151,7 +151,7 @@ export class Cluster {
         flags({
           'database-url': databaseUrl,
           'root-ca': this.#directory.caCertificate,
-          'service-account-key': this.#directory.pki('service-account.key'),
+          'service-cidr': serviceCidr,
         }),
     }
   }

@@ -37,6 +37,8 @@ export interface KindEntry<T extends KubernetesObject> {
   readonly selectableFields?: readonly string[]
   /** Without the Age column where `age` is false. */
   readonly columns?: readonly PrinterColumn<T>[]
+  /** False where the columns name the object themselves. */
+  readonly nameFirst?: false
   readonly edges?: Readonly<Record<string, Edge>>
   readonly scale?: ScaleSubresource
   readonly strategy?: Strategy<T>
@@ -101,7 +103,7 @@ export function defineResource<T extends KubernetesObject>(
       ...(facts.namespaced ? ['metadata.namespace'] : []),
       ...(entry.selectableFields ?? []),
     ],
-    printerColumns: [nameColumn, ...(entry.columns ?? [ageColumn])],
+    printerColumns: [...(entry.nameFirst === false ? [] : [nameColumn]), ...(entry.columns ?? [ageColumn])],
     edges: entry.edges ?? {},
     strategy: entry.strategy ?? {},
     hasGeneration: schema.byName.has('spec') && !kindsWithoutGeneration.has(facts.kind),

@@ -20,6 +20,7 @@ export const events: ResourceDefinition<Event> = defineResource<Event>('', 'v1',
     'source',
     'type',
   ],
+  nameFirst: false,
   columns: [
     column('Last Seen', lastSeen),
     column('Type', (event: Event) => event.type ?? ''),
@@ -43,6 +44,7 @@ export const events: ResourceDefinition<Event> = defineResource<Event>('', 'v1',
       wide: true,
     }),
     column('Count', (event: Event) => String(event.series?.count ?? (event.count || 1)), { wide: true }),
+    column('Name', (event: Event) => event.metadata.name, { wide: true }),
   ],
 })
 
@@ -65,9 +67,11 @@ export const eventsV1: ResourceDefinition<EventV1> = defineResource<EventV1>('ev
     'reportingController',
     'type',
   ],
-  columns: events.printerColumns
-    .slice(1)
-    .map((core) => ({ ...core, value: (event: EventV1, nowMs: number) => core.value(toCore(event), nowMs) })),
+  nameFirst: false,
+  columns: events.printerColumns.map((core) => ({
+    ...core,
+    value: (event: EventV1, nowMs: number) => core.value(toCore(event), nowMs),
+  })),
   storage: {
     storageName: 'events',
     storageVersion: 'v1',
