@@ -1,0 +1,131 @@
+import type { OwnerReference } from '@binnacle/apimachinery'
+import type { Deployment, Namespace, Node, Pod, ReplicaSet, Service } from '@binnacle/resources'
+
+/** Objects for tests: valid as they are, with what the test is about changed. */
+
+/** What most builders take. */
+export interface Built {
+  readonly name?: string
+  readonly namespace?: string
+  readonly labels?: Record<string, string>
+  readonly annotations?: Record<string, string>
+  readonly ownerReferences?: OwnerReference[]
+}
+
+function metadataOf({ name = 'web', namespace = 'default', ...rest }: Built) {
+  const { labels, annotations, ownerReferences } = rest
+  return {
+    name,
+    namespace,
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(ownerReferences === undefined ? {} : { ownerReferences }),
+  }
+}
+
+const containers = (image: string) => [{ name: 'app', image }]
+
+/** A pod of one container; `ready` gives it a running status with that Ready condition, since `sinceTime`. */
+export function aPod(
+  options: Built & {
+    image?: string
+    nodeName?: string
+    ready?: boolean
+    sinceTime?: string
+    phase?: string
+    podIP?: string
+  } = {},
+): Pod {
+  const { image = 'app:1', nodeName, ready, sinceTime = '2026-01-01T00:00:00Z', podIP } = options
+  const phase = options.phase ?? (ready === undefined ? 'Pending' : 'Running')
+  const condition = { type: 'Ready', status: ready === true ? 'True' : 'False', lastTransitionTime: sinceTime }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: metadataOf({ name: 'pod', ...options }),
+    spec: { containers: containers(image), ...(nodeName === undefined ? {} : { nodeName }) },
+    status: {
+      phase,
+      ...(ready === undefined ? {} : { conditions: [condition] }),
+      ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
+    },
+  }
+}
+
+/** A Deployment whose pods carry the label `app`, named after it. */
+export function aDeployment(
+  options: Built & { replicas?: number; image?: string; spec?: Partial<NonNullable<Deployment['spec']>> } = {},
+): Deployment {
+  const { name = 'web', replicas = 3, image = 'app:1', spec } = options
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: metadataOf(options),
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
+      ...spec,
+    },
+  }
+}
+
+/** A ReplicaSet whose pods carry the label `app`, named after it. */
+export function aReplicaSet(
+  options: Built & { replicas?: number; image?: string; spec?: Partial<NonNullable<ReplicaSet['spec']>> } = {},
+): ReplicaSet {
+  const { name = 'web', replicas = 3, image = 'app:1', spec } = options
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: metadataOf(options),
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
+      ...spec,
+    },
+  }
+}
+
+/** A node with room for pods. */
+export function aNode(options: { name?: string; labels?: Record<string, string> } = {}): Node {
+  const { name = 'node-1', labels } = options
+  const capacity = { cpu: '4', memory: '8Gi', pods: '110' }
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, ...(labels === undefined ? {} : { labels }) },
+    status: { capacity, allocatable: capacity, conditions: [{ type: 'Ready', status: 'True' }] },
+  }
+}
+
+/** A namespace that is in use. */
+export function aNamespace(name = 'default'): Namespace {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name },
+    spec: { finalizers: ['kubernetes'] },
+    status: { phase: 'Active' },
+  }
+}
+
+/** A Service that selects the label `app` of its own name on port 80. */
+export function aService(options: Built & { spec?: NonNullable<Service['spec']> } = {}): Service {
+  const { name = 'web', spec } = options
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadataOf(options),
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: '10.96.0.10',
+      clusterIPs: ['10.96.0.10'],
+      ipFamilies: ['IPv4'],
+      selector: { app: name },
+      ports: [{ name: 'http', port: 80, targetPort: 8080, protocol: 'TCP' }],
+      ...spec,
+    },
+  }
+}

@@ -1,0 +1,491 @@
+import { randomUUID } from 'node:crypto'
+import {
+  alreadyExists,
+  applyJsonPatch,
+  applyMergePatch,
+  applyStrategicMergePatch,
+  conflict,
+  expired,
+  formatKey,
+  formatTime,
+  generatedName,
+  invalid,
+  jsonEqual,
+  type KubernetesObject,
+  keyOf,
+  labelSelectorOf,
+  notFound,
+  type ObjectKey,
+  parseFieldSelector,
+} from '@binnacle/apimachinery'
+import type {
+  BatchResult,
+  BatchWrite,
+  Client,
+  DeleteOptions,
+  ListOptions,
+  ObjectList,
+  Patch,
+  Watch,
+  WatchEvent,
+  WatchHandler,
+  WriteOptions,
+} from '@binnacle/client'
+import { type Pod, pods, type ResourceDefinition, schemaOf } from '@binnacle/resources'
+
+/** How a fake cluster behaves. */
+export interface FakeClusterOptions {
+  /** Tells the time; a FakeClock fits. */
+  readonly clock: { nowMs(): number }
+  /** True: watch events wait until {@link FakeCluster.deliver} is called, so that a test decides how stale each view is. Default: delivered at once. */
+  readonly holdWatches?: boolean
+}
+
+/** A write that was carried out, for tests that count them. */
+export interface RecordedWrite {
+  readonly verb: 'create' | 'update' | 'delete'
+  readonly resource: string
+  readonly key: string
+  readonly subresource?: string
+}
+
+/** Decides whether a write fails: the error to answer with, or undefined. */
+export type Refusal = (write: RecordedWrite) => Error | undefined
+
+interface Logged {
+  readonly revision: number
+  readonly resource: string
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  readonly object: KubernetesObject
+  readonly old: KubernetesObject | undefined
+}
+
+interface RunningWatch {
+  readonly resource: string
+  readonly select: (object: KubernetesObject) => boolean
+  readonly handler: WatchHandler<any>
+  readonly waiting: WatchEvent<any>[]
+}
+
+interface WriteTarget {
+  readonly resource: ResourceDefinition<any>
+  readonly subresource?: string | undefined
+}
+
+/**
+ * A cluster in memory behind the Client interface: optimistic concurrency, finalizers, grace periods, generated names, generations, watches with
+ * history. It applies the defaults and rules of each kind, so that what a controller writes is checked. No control loop runs in it.
+ */
+export class FakeCluster implements Client {
+  /** Every write that changed something, in order. */
+  readonly writes: RecordedWrite[] = []
+  readonly #clock: { nowMs(): number }
+  readonly #holds: boolean
+  readonly #objects = new Map<string, Map<string, KubernetesObject>>()
+  readonly #log: Logged[] = []
+  readonly #watches = new Set<RunningWatch>()
+  readonly #refusals: Refusal[] = []
+  #revision = 1
+  #compacted = 0
+  #delivering = false
+
+  constructor({ clock, holdWatches = false }: FakeClusterOptions) {
+    this.#clock = clock
+    this.#holds = holdWatches
+  }
+
+  /** Lets every write that the function names fail. */
+  refuse(refusal: Refusal): void {
+    this.#refusals.push(refusal)
+  }
+
+  /** Takes all refusals away. */
+  acceptAll(): void {
+    this.#refusals.length = 0
+  }
+
+  /** Forgets history: watches from before end with 410. */
+  compact(): void {
+    this.#compacted = this.#revision
+    this.#log.length = 0
+  }
+
+  /** Ends every watch with an error, or as a server does that closes the connection. */
+  cutWatches(error?: Error): void {
+    for (const watch of [...this.#watches]) {
+      this.#watches.delete(watch)
+      watch.handler.onEnd(error)
+    }
+  }
+
+  /** Events that wait to be delivered. */
+  get waitingEvents(): number {
+    return [...this.#watches].reduce((sum, watch) => sum + watch.waiting.length, 0)
+  }
+
+  /** Delivers held events: all, or those that `pick` chooses, which is given the number waiting and says how many of them, for each watch. */
+  deliver(pick: (waiting: number) => number = (waiting) => waiting): void {
+    for (const watch of [...this.#watches]) {
+      const count = watch.waiting.length === 0 ? 0 : pick(watch.waiting.length)
+      if (count > 0) watch.handler.onEvents(watch.waiting.splice(0, count))
+    }
+  }
+
+  /** The objects of a resource as they are now, by key. */
+  all<T extends KubernetesObject>(resource: ResourceDefinition<T>): T[] {
+    return [...this.#of(resource).values()] as T[]
+  }
+
+  /** Puts an object as it is, defaults filled in, status and all: for the state a test starts from. */
+  seed<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T): T {
+    const copy = structuredClone(object)
+    this.#fillMetadata(resource, copy)
+    resource.strategy.applyDefaults?.(copy)
+    return this.#store(resource, copy, 'ADDED')
+  }
+
+  /** Changes an object as some other component would, without any rule. */
+  change<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey, change: (object: T) => void): T {
+    const copy = structuredClone(this.#must(resource, key))
+    change(copy)
+    return this.#store(resource, copy, 'MODIFIED')
+  }
+
+  /** Takes an object away at once, whatever holds it. */
+  remove(resource: ResourceDefinition<any>, key: ObjectKey): void {
+    const old = this.#must(resource, key)
+    this.#drop(resource, old)
+  }
+
+  async get<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey): Promise<T> {
+    return this.#must(resource, key)
+  }
+
+  async list<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    options: ListOptions = {},
+  ): Promise<ObjectList<T>> {
+    const select = selection(options)
+    return { items: this.all(resource).filter(select), resourceVersion: String(this.#revision) }
+  }
+
+  watch<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    options: ListOptions & { resourceVersion: string },
+    handler: WatchHandler<T>,
+  ): Watch {
+    const watch: RunningWatch = {
+      resource: resource.storageName,
+      select: selection(options),
+      handler,
+      waiting: [],
+    }
+    const from = Number(options.resourceVersion)
+    if (from < this.#compacted) queueMicrotask(() => handler.onEnd(expired('too old resource version')))
+    else {
+      this.#watches.add(watch)
+      for (const logged of this.#log) if (logged.revision > from) this.#enqueue(watch, logged)
+      this.#flush()
+    }
+    return { stop: () => void this.#watches.delete(watch) }
+  }
+
+  async create<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    object: T,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const copy = structuredClone(object)
+    if (!copy.metadata.name && copy.metadata.generateName)
+      copy.metadata.name = generatedName(copy.metadata.generateName)
+    this.#check({ verb: 'create', resource: resource.storageName, key: formatKey(keyOf(copy)) })
+    if (this.#of(resource).has(formatKey(keyOf(copy)))) throw alreadyExists(resource, copy.metadata.name)
+    delete copy.metadata.uid
+    this.#fillMetadata(resource, copy)
+    resource.strategy.applyDefaults?.(copy)
+    if (resource.subresources.status === true) delete (copy as { status?: unknown }).status
+    resource.strategy.prepareForCreate?.(copy)
+    const errors = [...(resource.strategy.validate?.(copy) ?? []), ...(resource.strategy.validateCreate?.(copy) ?? [])]
+    if (errors.length > 0) throw invalid(resource, copy.metadata.name, errors)
+    if (options.dryRun === true) return copy
+    this.#record('create', { resource }, copy)
+    return this.#store(resource, copy, 'ADDED')
+  }
+
+  async update<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    object: T,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    return this.#update({ resource, subresource: options.subresource }, object, options) as T
+  }
+
+  async updateStatus<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    object: T,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    return this.#update({ resource, subresource: 'status' }, object, options) as T
+  }
+
+  async patch<T extends KubernetesObject>(
+    resource: ResourceDefinition<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const old = this.#must(resource, key)
+    const patched = structuredClone(applied(resource, old, patch)) as T
+    return this.#update({ resource, subresource: options.subresource }, patched, options) as T
+  }
+
+  async delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    const old = this.#must(resource, key)
+    this.#check({ verb: 'delete', resource: resource.storageName, key: formatKey(key) })
+    const { uid, resourceVersion } = options.preconditions ?? {}
+    if (uid !== undefined && uid !== old.metadata.uid)
+      throw conflict(resource, key.name, `Precondition failed: UID in precondition: ${uid}`)
+    if (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion)
+      throw conflict(resource, key.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}`)
+    if (options.dryRun === true) return
+    const finalizers = finalizersAfter(old, options.propagationPolicy)
+    const graceSeconds = resource.strategy.gracePeriodSeconds?.(old, options.gracePeriodSeconds) ?? 0
+    if (graceSeconds === 0 && !isHeld(old, finalizers)) {
+      this.#record('delete', { resource }, old)
+      return this.#drop(resource, old)
+    }
+    if (old.metadata.deletionTimestamp !== undefined && jsonEqual(finalizers, old.metadata.finalizers ?? [])) return
+    this.#record('delete', { resource }, old)
+    this.#mark(resource, old, finalizers, graceSeconds)
+  }
+
+  async writeAll(writes: readonly BatchWrite[], { atomic }: { atomic: boolean }): Promise<readonly BatchResult[]> {
+    if (!atomic) return await Promise.all(writes.map((write) => this.#writeOne(write)))
+    const before = new Map([...this.#objects].map(([name, objects]) => [name, new Map(objects)]))
+    const [logged, recorded] = [this.#log.length, this.writes.length]
+    const results: BatchResult[] = []
+    for (const write of writes) {
+      const result = await this.#writeOne(write)
+      if ('error' in result) {
+        for (const [name, objects] of before) this.#objects.set(name, objects)
+        this.#log.length = logged
+        this.writes.length = recorded
+        throw result.error
+      }
+      results.push(result)
+    }
+    return results
+  }
+
+  async close(): Promise<void> {
+    this.#watches.clear()
+  }
+
+  async #writeOne(write: BatchWrite): Promise<BatchResult> {
+    try {
+      switch (write.verb) {
+        case 'create':
+          return { object: await this.create(write.resource, write.object) }
+        case 'update':
+          return { object: this.#update(write, write.object, {}) }
+        case 'patch':
+          return { object: await this.patch(write.resource, write.key, write.patch, write) }
+        case 'delete': {
+          const object = this.#must(write.resource, write.key)
+          await this.delete(write.resource, write.key, write.options)
+          return { object }
+        }
+        case 'bind':
+          return { object: this.#bind(write.pod, write.nodeName) }
+      }
+    } catch (error) {
+      return { error: error as Error }
+    }
+  }
+
+  #bind(key: ObjectKey, nodeName: string): Pod {
+    const old = this.#must(pods, key)
+    if (old.spec?.nodeName) throw conflict(pods, key.name, `pod ${key.name} is already assigned to node`)
+    return this.change(pods, key, (pod) => void (pod.spec = { ...pod.spec, nodeName } as NonNullable<Pod['spec']>))
+  }
+
+  #update({ resource, subresource }: WriteTarget, object: KubernetesObject, options: WriteOptions): KubernetesObject {
+    const key = keyOf(object)
+    const old = this.#must(resource, key)
+    const recorded = { verb: 'update' as const, resource: resource.storageName, key: formatKey(key) }
+    this.#check(subresource === undefined ? recorded : { ...recorded, subresource })
+    const { resourceVersion, uid } = object.metadata
+    if (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion)
+      throw conflict(resource, key.name)
+    if (uid !== undefined && uid !== old.metadata.uid)
+      throw conflict(resource, key.name, `Precondition failed: UID in precondition: ${uid}`)
+    const copy = structuredClone(object)
+    keepServerFields(copy, old)
+    keepOtherPart(resource, copy, old, subresource)
+    resource.strategy.applyDefaults?.(copy)
+    if (subresource === undefined) resource.strategy.prepareForUpdate?.(copy, old)
+    if (resource.hasGeneration && !jsonEqual(desired(copy), desired(old)))
+      copy.metadata.generation = (old.metadata.generation ?? 0) + 1
+    const { strategy } = resource
+    const errors =
+      subresource === undefined
+        ? [...(strategy.validate?.(copy) ?? []), ...(strategy.validateUpdate?.(copy, old) ?? [])]
+        : subresource === 'status'
+          ? (strategy.validateStatusUpdate?.(copy, old) ?? [])
+          : []
+    if (errors.length > 0) throw invalid(resource, key.name, errors)
+    if (options.dryRun === true || jsonEqual(copy, old)) return old
+    this.#record('update', { resource, subresource }, copy)
+    const isDone = old.metadata.deletionTimestamp !== undefined && !isHeld(copy, copy.metadata.finalizers ?? [])
+    if (!isDone || (old.metadata.deletionGracePeriodSeconds ?? 0) > 0) return this.#store(resource, copy, 'MODIFIED')
+    this.#drop(resource, copy)
+    return copy
+  }
+
+  #mark(resource: ResourceDefinition<any>, old: KubernetesObject, finalizers: string[], graceSeconds: number): void {
+    const copy = structuredClone(old)
+    copy.metadata.deletionTimestamp ??= formatTime(this.#clock.nowMs() + graceSeconds * 1000)
+    copy.metadata.deletionGracePeriodSeconds = graceSeconds
+    if (copy.metadata.generation !== undefined) copy.metadata.generation++
+    if (finalizers.length > 0) copy.metadata.finalizers = finalizers
+    else delete copy.metadata.finalizers
+    if (copy.kind === 'Namespace') Object.assign(copy, { status: { phase: 'Terminating' } })
+    this.#store(resource, copy, 'MODIFIED')
+  }
+
+  #fillMetadata(resource: ResourceDefinition<any>, object: KubernetesObject): void {
+    object.metadata.uid ??= randomUUID()
+    object.metadata.creationTimestamp ??= formatTime(this.#clock.nowMs())
+    if (resource.hasGeneration) object.metadata.generation ??= 1
+  }
+
+  #store<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T, type: 'ADDED' | 'MODIFIED'): T {
+    const text = formatKey(keyOf(object))
+    const old = this.#of(resource).get(text)
+    object.metadata.resourceVersion = String(++this.#revision)
+    this.#of(resource).set(text, object)
+    this.#append({ revision: this.#revision, resource: resource.storageName, type, object, old })
+    return object
+  }
+
+  #drop(resource: ResourceDefinition<any>, old: KubernetesObject): void {
+    this.#of(resource).delete(formatKey(keyOf(old)))
+    const metadata = { ...old.metadata, resourceVersion: String(++this.#revision) }
+    const object = { ...old, metadata }
+    this.#append({ revision: this.#revision, resource: resource.storageName, type: 'DELETED', object, old })
+  }
+
+  #append(logged: Logged): void {
+    this.#log.push(logged)
+    for (const watch of this.#watches) if (watch.resource === logged.resource) this.#enqueue(watch, logged)
+    this.#flush()
+  }
+
+  #enqueue(watch: RunningWatch, { resource, type, object, old }: Logged): void {
+    if (watch.resource !== resource) return
+    const [is, was] = [type !== 'DELETED' && watch.select(object), old !== undefined && watch.select(old)]
+    if (!is && !was) return
+    watch.waiting.push({ type: is ? (was ? 'MODIFIED' : 'ADDED') : 'DELETED', object })
+  }
+
+  #flush(): void {
+    if (this.#holds || this.#delivering) return
+    this.#delivering = true
+    queueMicrotask(() => {
+      this.#delivering = false
+      this.deliver()
+    })
+  }
+
+  #check(write: RecordedWrite): void {
+    for (const refusal of this.#refusals) {
+      const error = refusal(write)
+      if (error !== undefined) throw error
+    }
+  }
+
+  #record(verb: RecordedWrite['verb'], { resource, subresource }: WriteTarget, object: KubernetesObject): void {
+    const write = { verb, resource: resource.storageName, key: formatKey(keyOf(object)) }
+    this.writes.push(subresource === undefined ? write : { ...write, subresource })
+  }
+
+  #of(resource: ResourceDefinition<any>): Map<string, KubernetesObject> {
+    let objects = this.#objects.get(resource.storageName)
+    if (objects === undefined) this.#objects.set(resource.storageName, (objects = new Map()))
+    return objects
+  }
+
+  #must<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey): T {
+    const object = this.#of(resource).get(formatKey(key))
+    if (object === undefined) throw notFound(resource, key.name)
+    return object as T
+  }
+}
+
+function desired(object: KubernetesObject): unknown {
+  const { metadata: _metadata, status: _status, ...rest } = object as KubernetesObject & { status?: unknown }
+  return rest
+}
+
+function keepServerFields({ metadata }: KubernetesObject, { metadata: old }: KubernetesObject): void {
+  const fields = ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'] as const
+  for (const field of [...fields, 'resourceVersion'] as const) {
+    if (old[field] === undefined) delete metadata[field]
+    else Object.assign(metadata, { [field]: old[field] })
+  }
+}
+
+// The main resource keeps status; a subresource keeps everything else.
+function keepOtherPart(
+  resource: ResourceDefinition<any>,
+  object: KubernetesObject,
+  old: KubernetesObject,
+  subresource: string | undefined,
+): void {
+  const [now, before] = [object as unknown as Record<string, unknown>, old as unknown as Record<string, unknown>]
+  const own = subresource === 'finalize' ? 'spec' : 'status'
+  const keeps = (field: string): boolean =>
+    subresource === undefined
+      ? field === 'status' && resource.subresources.status === true
+      : field !== own && field !== 'metadata'
+  for (const field of new Set([...Object.keys(now), ...Object.keys(before)])) {
+    if (!keeps(field)) continue
+    if (before[field] === undefined) delete now[field]
+    else now[field] = before[field]
+  }
+}
+
+function finalizersAfter(old: KubernetesObject, policy: DeleteOptions['propagationPolicy']): string[] {
+  const present = old.metadata.finalizers ?? []
+  if (policy === undefined) return [...present]
+  const others = present.filter((finalizer) => finalizer !== 'orphan' && finalizer !== 'foregroundDeletion')
+  if (policy === 'Background') return others
+  return [...others, policy === 'Orphan' ? 'orphan' : 'foregroundDeletion']
+}
+
+function isHeld(object: KubernetesObject, finalizers: readonly string[]): boolean {
+  const own = (object as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []
+  return finalizers.length > 0 || (object.kind === 'Namespace' && own.length > 0)
+}
+
+function applied(resource: ResourceDefinition<any>, old: KubernetesObject, patch: Patch): unknown {
+  if (patch.type === 'json') return applyJsonPatch(old, patch.operations)
+  return patch.type === 'merge'
+    ? applyMergePatch(old, patch.body)
+    : applyStrategicMergePatch(old, patch.body, resource.schema, schemaOf)
+}
+
+function selection(options: ListOptions): (object: KubernetesObject) => boolean {
+  const labels = labelSelectorOf(options.labelSelector ?? '')
+  const fields = parseFieldSelector(options.fieldSelector ?? '')
+  return (object) =>
+    (!options.namespace || object.metadata.namespace === options.namespace) &&
+    labels.matches(object.metadata.labels) &&
+    fields.matches((path) => valueAt(object, path))
+}
+
+function valueAt(object: KubernetesObject, path: string): string {
+  let value: unknown = object
+  for (const field of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[field]
+  return value === undefined || value === null ? '' : String(value)
+}
