@@ -4,7 +4,7 @@ import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { CronJob } from '../generated/types.ts'
 import { jobs } from './jobs.ts'
-import { cronJobStrategy } from './workload-strategies.ts'
+import { cronJobStrategy } from './cron-job-strategy.ts'
 
 /** Jobs on a schedule. */
 export const cronJobs: ResourceDefinition<CronJob> = defineResource<CronJob>('batch', 'v1', 'cronjobs', {

@@ -4,7 +4,7 @@ import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { DaemonSet } from '../generated/types.ts'
 import { pods } from './pods.ts'
-import { daemonSetStrategy } from './workload-strategies.ts'
+import { daemonSetStrategy } from './daemon-set-strategy.ts'
 
 /** One pod on each of a set of nodes. */
 export const daemonSets: ResourceDefinition<DaemonSet> = defineResource<DaemonSet>('apps', 'v1', 'daemonsets', {

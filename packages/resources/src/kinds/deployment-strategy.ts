@@ -1,9 +1,19 @@
-import { type FieldError, invalidValue, notSupported, forbiddenField, required } from '@binnacle/apimachinery'
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '@binnacle/apimachinery'
 import type { Deployment } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
 import { nonNegative } from './field-checks.ts'
 import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
-import { immutableSelector, selectorErrors, templateErrors } from './workload-validation.ts'
+import {
+  alwaysRunningErrors,
+  atMostAllErrors,
+  immutableSelector,
+  intOrPercentErrors,
+  intOrPercentNumber,
+  podTemplateErrors,
+  replicaStatusErrors,
+  selectorErrors,
+  selectorMatchErrors,
+} from './workload-validation.ts'
 
 /** Defaults and rules of Deployments. */
 export const deploymentStrategy: Strategy<Deployment> = {
@@ -12,7 +22,7 @@ export const deploymentStrategy: Strategy<Deployment> = {
     if (spec === undefined) return
     spec.replicas ??= 1
     spec.strategy ??= {}
-    spec.strategy.type ??= 'RollingUpdate'
+    spec.strategy.type ||= 'RollingUpdate'
     if (spec.strategy.type === 'RollingUpdate') {
       spec.strategy.rollingUpdate ??= {}
       spec.strategy.rollingUpdate.maxUnavailable ??= '25%'
@@ -24,29 +34,32 @@ export const deploymentStrategy: Strategy<Deployment> = {
   },
   validate(deployment) {
     const { spec } = deployment
-    if (spec === undefined) return [required('spec.selector'), required('spec.template')]
+    if (spec === undefined) return [required('spec.selector'), required('spec.template.spec.containers')]
     return [
       ...nonNegative('spec.replicas', spec.replicas),
-      ...selectorErrors(spec.selector, spec.template, 'deployment'),
-      ...templateErrors(spec.template),
+      ...selectorErrors(spec.selector, 'deployment'),
+      ...selectorMatchErrors(spec.selector, spec.template, 'spec.template'),
+      ...podTemplateErrors(spec.template, 'spec.template'),
+      ...alwaysRunningErrors(spec.template, 'ReplicaSet'),
       ...strategyErrors(deployment),
       ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
       ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
-      ...nonNegative('spec.progressDeadlineSeconds', spec.progressDeadlineSeconds),
-      ...((spec.progressDeadlineSeconds ?? 600) <= (spec.minReadySeconds ?? 0)
-        ? [
-            invalidValue(
-              'spec.progressDeadlineSeconds',
-              spec.progressDeadlineSeconds,
-              'must be greater than minReadySeconds',
-            ),
-          ]
-        : []),
+      ...progressErrors(spec.progressDeadlineSeconds, spec.minReadySeconds ?? 0),
     ]
   },
-  validateUpdate(deployment, old) {
-    return immutableSelector(deployment.spec?.selector, old.spec?.selector)
-  },
+  validateUpdate: (deployment, old) => immutableSelector(deployment.spec?.selector, old.spec?.selector),
+  validateStatusUpdate: (deployment) => [
+    ...replicaStatusErrors(deployment.status, ['updatedReplicas', 'readyReplicas', 'availableReplicas']),
+    ...nonNegative('status.unavailableReplicas', deployment.status?.unavailableReplicas),
+  ],
+}
+
+function progressErrors(seconds: number | undefined, minReadySeconds: number): FieldError[] {
+  if (seconds === undefined) return []
+  const errors = nonNegative('spec.progressDeadlineSeconds', seconds)
+  if (seconds <= minReadySeconds)
+    errors.push(invalidValue('spec.progressDeadlineSeconds', seconds, 'must be greater than minReadySeconds'))
+  return errors
 }
 
 function strategyErrors(deployment: Deployment): FieldError[] {
@@ -57,31 +70,17 @@ function strategyErrors(deployment: Deployment): FieldError[] {
       : [forbiddenField('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'")]
   }
   if (strategy?.type !== 'RollingUpdate')
-    return [notSupported('spec.strategy.type', strategy?.type, ['Recreate', 'RollingUpdate'])]
-  const { maxUnavailable, maxSurge } = strategy.rollingUpdate ?? {}
-  const path = 'spec.strategy.rollingUpdate'
-  const errors = [
-    ...amountErrors(`${path}.maxUnavailable`, maxUnavailable),
-    ...amountErrors(`${path}.maxSurge`, maxSurge),
-  ]
-  const isZero = (value: number | string | undefined): boolean => value === 0 || value === '0%'
-  if (isZero(maxUnavailable) && isZero(maxSurge))
-    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'))
-  if (typeof maxUnavailable === 'string' && Number.parseInt(maxUnavailable, 10) > 100)
-    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'))
-  return errors
-}
-
-function amountErrors(field: string, value: number | string | undefined): FieldError[] {
-  if (typeof value === 'number') return nonNegative(field, value)
-  if (typeof value === 'string' && !/^[0-9]+%$/.test(value)) {
     return [
-      invalidValue(
-        field,
-        value,
-        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-      ),
+      notSupported('spec.strategy', { Type: strategy?.type ?? '', RollingUpdate: null }, ['Recreate', 'RollingUpdate']),
     ]
-  }
-  return []
+  const path = 'spec.strategy.rollingUpdate'
+  if (strategy.rollingUpdate === undefined) return [required(path, 'this should be defaulted and never be nil')]
+  const { maxUnavailable, maxSurge } = strategy.rollingUpdate
+  const errors = [
+    ...intOrPercentErrors(`${path}.maxUnavailable`, maxUnavailable),
+    ...intOrPercentErrors(`${path}.maxSurge`, maxSurge),
+  ]
+  if (intOrPercentNumber(maxUnavailable) === 0 && intOrPercentNumber(maxSurge) === 0)
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'))
+  return [...errors, ...atMostAllErrors(`${path}.maxUnavailable`, maxUnavailable)]
 }

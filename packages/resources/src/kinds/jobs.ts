@@ -5,7 +5,7 @@ import type { ResourceDefinition } from '../resource-definition.ts'
 import type { Job } from '../generated/types.ts'
 import { cronJobs } from './cron-jobs.ts'
 import { pods } from './pods.ts'
-import { jobStrategy } from './workload-strategies.ts'
+import { jobStrategy } from './job-strategy.ts'
 
 /** Pods that run to completion. */
 export const jobs: ResourceDefinition<Job> = defineResource<Job>('batch', 'v1', 'jobs', {

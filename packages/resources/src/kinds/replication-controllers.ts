@@ -2,8 +2,8 @@ import { ageColumn, integerColumn, mapText, workloadWideColumns } from '../colum
 import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { ReplicationController } from '../generated/types.ts'
-import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
 import { pods } from './pods.ts'
+import { replicationControllerStrategy } from './replica-set-strategy.ts'
 
 /** A set of equal pods, in the form that came before ReplicaSets. */
 export const replicationControllers: ResourceDefinition<ReplicationController> = defineResource<ReplicationController>(
@@ -30,16 +30,6 @@ export const replicationControllers: ResourceDefinition<ReplicationController> =
       statusReplicasPath: '.status.replicas',
       selectorPath: '.spec.selector',
     },
-    strategy: {
-      applyDefaults(controller) {
-        const { spec } = controller
-        if (spec === undefined) return
-        spec.replicas ??= 1
-        const labels = spec.template?.metadata?.labels
-        if (labels !== undefined && Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels }
-        if (labels !== undefined && controller.metadata.labels === undefined) controller.metadata.labels = { ...labels }
-        applyPodTemplateDefaults(spec.template)
-      },
-    },
+    strategy: replicationControllerStrategy,
   },
 )

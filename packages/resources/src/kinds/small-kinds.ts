@@ -5,9 +5,13 @@ import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import { selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type * as k8s from '../generated/types.ts'
-import { pathSegmentProblems } from '@binnacle/apimachinery'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
-import { roleBindingStrategy } from './workload-strategies.ts'
+import {
+  clusterRoleBindingStrategy,
+  clusterRoleStrategy,
+  roleBindingStrategy,
+  roleStrategy,
+} from './rbac-strategies.ts'
 
 /** A claim to act as the leader, or to be alive. */
 export const leases: ResourceDefinition<k8s.Lease> = defineResource<k8s.Lease>('coordination.k8s.io', 'v1', 'leases', {
@@ -288,7 +292,6 @@ export const csiNodes: ResourceDefinition<k8s.CSINode> = defineResource<k8s.CSIN
   },
 )
 
-const rbacName = { validateName: (name: string) => pathSegmentProblems(name) }
 const createdAt = column<KubernetesObject>('Created At', (object) => object.metadata.creationTimestamp ?? '', {
   description: 'CreationTimestamp is a timestamp representing the server time when this object was created.',
 })
@@ -300,7 +303,7 @@ export const roles: ResourceDefinition<k8s.Role> = defineResource<k8s.Role>(
   'roles',
   {
     columns: [createdAt],
-    strategy: rbacName,
+    strategy: roleStrategy,
   },
 )
 /** Permissions everywhere. */
@@ -310,7 +313,7 @@ export const clusterRoles: ResourceDefinition<k8s.ClusterRole> = defineResource<
   'clusterroles',
   {
     columns: [createdAt],
-    strategy: rbacName,
+    strategy: clusterRoleStrategy,
   },
 )
 /** Who has a role in a namespace. */
@@ -320,7 +323,7 @@ export const roleBindings: ResourceDefinition<k8s.RoleBinding> = defineResource<
   'rolebindings',
   {
     columns: bindingColumns<k8s.RoleBinding>(),
-    strategy: { ...rbacName, ...roleBindingStrategy<k8s.RoleBinding>() },
+    strategy: roleBindingStrategy,
   },
 )
 /** Who has a role everywhere. */
@@ -330,7 +333,7 @@ export const clusterRoleBindings: ResourceDefinition<k8s.ClusterRoleBinding> = d
   'clusterrolebindings',
   {
     columns: bindingColumns<k8s.ClusterRoleBinding>(),
-    strategy: { ...rbacName, ...roleBindingStrategy<k8s.ClusterRoleBinding>() },
+    strategy: clusterRoleBindingStrategy,
   },
 )
 

@@ -3,7 +3,7 @@ import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { StatefulSet } from '../generated/types.ts'
 import { pods } from './pods.ts'
-import { statefulSetStrategy } from './workload-strategies.ts'
+import { statefulSetStrategy } from './stateful-set-strategy.ts'
 
 /** Pods with stable names and storage. */
 export const statefulSets: ResourceDefinition<StatefulSet> = defineResource<StatefulSet>('apps', 'v1', 'statefulsets', {
