@@ -1,6 +1,6 @@
 import { findCondition, formatTime, parseTime } from '@binnacle/apimachinery'
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '@binnacle/resources'
-import { replicasOf, rollingBounds, totalAvailable } from './plan.ts'
+import { replicasOf, rollingBounds, totalAvailable, totalReplicas } from './plan.ts'
 
 /** Conditions and counts of a Deployment, with upstream's reasons and messages (`progress.go`, `sync.go`). */
 
@@ -24,7 +24,7 @@ export function deploymentCounts(
   const available = totalAvailable(all)
   const updated = newSet?.status?.replicas ?? 0
   const ready = sumOf(all, (status) => status.readyReplicas)
-  const unavailable = Math.max(0, total - available)
+  const unavailable = Math.max(0, totalReplicas(all) - available)
   const enough = available >= replicasOf(deployment) - rollingBounds(deployment).unavailable
   const availability = enough
     ? condition('Available', 'True', 'MinimumReplicasAvailable', 'Deployment has minimum availability.', nowMs)
