@@ -1,16 +1,17 @@
+import { SeededRandom } from '@binnacle/testing'
 import { describe, expect, it } from 'vitest'
 import { ClusterState } from '../cluster-state.ts'
 import { DefaultSelectors } from '../default-selector.ts'
 import { defaultProfile } from '../profile.ts'
 import { NodePicker } from '../schedule-one.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
-import { Chance, randomNode, randomPod } from './random-cluster.ts'
+import { randomNode, randomPod } from './random-cluster.ts'
 import { referenceFilter, referenceScores, type ReferenceNode, type ReferenceSelectors } from './reference-scheduler.ts'
 
 const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
 
 interface RandomCluster {
-  readonly chance: Chance
+  readonly random: SeededRandom
   readonly cluster: ClusterState
   readonly defaults: DefaultSelectors
   readonly selectors: ReferenceSelectors
@@ -19,27 +20,27 @@ interface RandomCluster {
 
 /** The same cluster twice: in flat arrays, reached by way of many changes, and as plain lists. */
 function randomCluster(seed: number): RandomCluster {
-  const chance = new Chance(seed)
+  const random = new SeededRandom(seed)
   const cluster = new ClusterState()
-  const names = Array.from({ length: 5 + chance.below(80) }, (_, i) => `node-${i}`)
+  const names = Array.from({ length: 5 + random.below(80) }, (_, i) => `node-${i}`)
   // Pods may be known before their node; nodes and pods that come, change and go again leave no trace.
   const placed = names.flatMap((nodeName) =>
-    Array.from({ length: chance.below(5) }, (_, i) => ({ nodeName, pod: randomPod(chance, `${nodeName}-pod-${i}`) })),
+    Array.from({ length: random.below(5) }, (_, i) => ({ nodeName, pod: randomPod(random, `${nodeName}-pod-${i}`) })),
   )
   for (const { nodeName, pod } of placed.slice(0, placed.length / 2)) cluster.place(pod, nodeName, { assumed: false })
-  for (const name of names) if (chance.is(0.5)) cluster.table.setNode(randomNode(chance, name))
-  for (const name of names) if (chance.is(0.2)) cluster.table.removeNode(name)
-  cluster.place(randomPod(chance, 'passing'), 'gone', { assumed: true })
+  for (const name of names) if (random.chance(0.5)) cluster.table.setNode(randomNode(random, name))
+  for (const name of names) if (random.chance(0.2)) cluster.table.removeNode(name)
+  cluster.place(randomPod(random, 'passing'), 'gone', { assumed: true })
   for (const { nodeName, pod } of placed)
-    cluster.place(randomPod(chance, pod.metadata.name), nodeName, { assumed: true })
+    cluster.place(randomPod(random, pod.metadata.name), nodeName, { assumed: true })
   for (const { nodeName, pod } of placed) cluster.place(pod, nodeName, { assumed: false })
   cluster.unplace('passing')
   const nodes = names.map((name) => {
-    const node = randomNode(chance, name)
+    const node = randomNode(random, name)
     cluster.table.setNode(node)
     return { node, pods: placed.filter((p) => p.nodeName === name).map((p) => p.pod) }
   })
-  return { chance, cluster, nodes, ...groupings() }
+  return { random, cluster, nodes, ...groupings() }
 }
 
 function groupings(): { defaults: DefaultSelectors; selectors: ReferenceSelectors } {
@@ -64,10 +65,10 @@ function groupings(): { defaults: DefaultSelectors; selectors: ReferenceSelector
 
 describe('the fast plugins', () => {
   it.each(seeds)('filter as the plain ones do, and for the same reasons (seed %i)', (seed) => {
-    const { chance, cluster, defaults, nodes } = randomCluster(seed)
+    const { random, cluster, defaults, nodes } = randomCluster(seed)
     const { filters } = defaultProfile(defaults)
     for (let i = 0; i < 10; i++) {
-      const pod = randomPod(chance, `pod-${i}`)
+      const pod = randomPod(random, `pod-${i}`)
       expect(fastVerdicts(cluster, filters, pod)).toEqual(
         Object.fromEntries(nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes)) ?? 'fits'])),
       )
@@ -75,11 +76,11 @@ describe('the fast plugins', () => {
   })
 
   it.each(seeds)('score as the plain ones do (seed %i)', (seed) => {
-    const { chance, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
     const { scores } = defaultProfile(defaults)
     for (let i = 0; i < 10; i++) {
-      const pod = randomPod(chance, `pod-${i}`)
-      const candidates = nodes.filter(() => chance.is(0.6))
+      const pod = randomPod(random, `pod-${i}`)
+      const candidates = nodes.filter(() => random.chance(0.6))
       const expected = referenceScores(pod, candidates, nodes, selectors)
       const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
       const slots = Int32Array.from(candidates, (c) => cluster.table.slotOf(c.node.metadata.name))
@@ -96,11 +97,11 @@ describe('the fast plugins', () => {
   })
 
   it.each(seeds)('together find a node exactly when there is one, among the best (seed %i)', (seed) => {
-    const { chance, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
     const profile = defaultProfile(defaults)
-    const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: chance.next })
+    const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: () => random.next() })
     for (let i = 0; i < 10; i++) {
-      const pod = randomPod(chance, `pod-${i}`)
+      const pod = randomPod(random, `pod-${i}`)
       const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes) === undefined)
       const byPlugin = referenceScores(pod, feasible, nodes, selectors)
       const totals = feasible.map((_, n) =>
