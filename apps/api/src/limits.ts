@@ -14,3 +14,19 @@ export const watchSecondsMin = 1800
 export const watchSecondsMax = 3600
 /** How long a stopping process waits for requests under way, in milliseconds. */
 export const drainMsMax = 5000
+/** What a GraphQL subscriber may have waiting, in bytes; a slower one is ended with LAGGED and resumes. */
+export const subscriberBytesMax = 16 * 1024 * 1024
+/** Objects of one message while a subscription sends its initial state. */
+export const initialObjectsPerMessage = 250
+/** Tokens of a GraphQL document. */
+export const queryTokensMax = 20_000
+/** How deep fields may nest; introspection is exempt. */
+export const queryDepthMax = 20
+/** Fields at the root of one operation. */
+export const rootFieldsMax = 100
+/** Fields of one document with an alias. */
+export const aliasesMax = 500
+/** Objects that a query may ask for: page sizes multiplied along its nesting, summed up. */
+export const queryObjectsMax = 500_000
+/** How often an open WebSocket shows that it lives, and its credentials are checked again, in milliseconds. */
+export const socketCheckIntervalMs = 20_000

@@ -34,6 +34,13 @@ export interface WriteRequestOptions {
   readonly duplicateFields?: readonly string[]
 }
 
+/** Which objects of a resource are meant. */
+export interface SelectRequest {
+  readonly namespace?: string | undefined
+  readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
+}
+
 /** Options of a list; the rules of `resourceVersion` and `resourceVersionMatch` are those of the Kubernetes API concepts page. */
 export interface ListRequest {
   readonly namespace?: string | undefined
@@ -152,6 +159,19 @@ export interface ApiServer {
     options: WatchRequest,
     listener: SelectedEventListener,
   ): Promise<SelectedWatch>
+
+  /**
+   * The same reads of the cache's present state, synchronously: all that one caller reads within a tick is of one revision, and what
+   * `attach` delivers follows it without a gap. A caller that needs the newest state waits for `store.linearize()` first.
+   */
+  getNow(request: RequestContext, definition: ResourceDefinition, key: ObjectKey): StoredObject | undefined
+  listNow(request: RequestContext, definition: ResourceDefinition, select: SelectRequest): readonly StoredObject[]
+  attach(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    select: SelectRequest,
+    listener: SelectedEventListener,
+  ): SelectedWatch
 
   create(
     request: RequestContext,

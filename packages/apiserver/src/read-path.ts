@@ -9,13 +9,22 @@ import {
   StatusError,
 } from '@binnacle/apimachinery'
 import type { ResourceDefinition } from '@binnacle/resources'
-import { Compacted, FutureRevision, type Revision, type Scope, type Store, type StoredObject } from '@binnacle/store'
+import {
+  type ChangeListener,
+  Compacted,
+  FutureRevision,
+  type Revision,
+  type Scope,
+  type Store,
+  type StoredObject,
+} from '@binnacle/store'
 import type {
   ListAnswer,
   ListRequest,
   SelectedEvent,
   SelectedEventListener,
   SelectedWatch,
+  SelectRequest,
   WatchRequest,
 } from './api-server.ts'
 import { type ContinueToken, decodeContinue, encodeContinue } from './continue-token.ts'
@@ -253,19 +262,7 @@ export async function openWatch(
   const selection = selectionOf(definition, request)
   const scope: Scope = { resource: definition.storageName, namespace: request.namespace || undefined }
   const since = parseRevision(request.resourceVersion)
-  const changeListener = {
-    onChanges(changes: readonly Parameters<typeof selectEvent>[0][]): void {
-      const events: SelectedEvent[] = []
-      for (const change of changes) {
-        const event = selectEvent(change, selection)
-        if (event !== undefined) events.push(event)
-      }
-      if (events.length > 0) listener.onEvents(events)
-    },
-    ...(listener.onProgress === undefined
-      ? {}
-      : { onProgress: (revision: Revision) => listener.onProgress?.(revision) }),
-  }
+  const changeListener = selecting(selection, listener)
   // Unset and 0 begin with the present state; so does sendInitialEvents=true. An unset one, and a bare sendInitialEvents, are linearizable.
   const wantsInitial = request.sendInitialEvents ?? (since === undefined || since === 0)
   if (!wantsInitial && since !== undefined && since > 0) {
@@ -287,6 +284,34 @@ export async function openWatch(
     if (request.sendInitialEvents === true) listener.onInitialEnd?.(store.cachedRevision)
   }
   return store.attach(scope, changeListener)
+}
+
+/** Attaches at the cache's present state, synchronously. */
+export function attachNow(
+  store: Store,
+  definition: ResourceDefinition,
+  request: SelectRequest,
+  listener: SelectedEventListener,
+): SelectedWatch {
+  const scope: Scope = { resource: definition.storageName, namespace: request.namespace || undefined }
+  return store.attach(scope, selecting(selectionOf(definition, request), listener))
+}
+
+// The store's changes as the events of a selection.
+function selecting(selection: Selection, listener: SelectedEventListener): ChangeListener {
+  return {
+    onChanges(changes) {
+      const events: SelectedEvent[] = []
+      for (const change of changes) {
+        const event = selectEvent(change, selection)
+        if (event !== undefined) events.push(event)
+      }
+      if (events.length > 0) listener.onEvents(events)
+    },
+    ...(listener.onProgress === undefined
+      ? {}
+      : { onProgress: (revision: Revision) => listener.onProgress?.(revision) }),
+  }
 }
 
 type StoreChange = NonNullable<SelectedEvent['change']>

@@ -11,6 +11,7 @@ import type {
   RequestContext,
   SelectedEventListener,
   SelectedWatch,
+  SelectRequest,
   Table,
   WatchRequest,
   WriteAnswer,
@@ -24,7 +25,8 @@ import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
 import { KeyTurns } from './optimistic-write.ts'
 import { applyPatch, isPinned } from './patch.ts'
-import { openWatch, readList, readObject } from './read-path.ts'
+import { attachNow, openWatch, readList, readObject, selected } from './read-path.ts'
+import { selectionOf } from './selection.ts'
 import { scaleOf, scalePaths, withReplicas } from './scale.ts'
 import { createBinding } from './subresources/binding.ts'
 import { postSubresource } from './subresources/post-subresource.ts'
@@ -98,6 +100,27 @@ class StoreApiServer implements ApiServer {
   ): Promise<SelectedWatch> {
     authorize(request, 'watch', definition, { namespace: options.namespace })
     return await openWatch(this.store, definition, options, listener)
+  }
+
+  getNow(request: RequestContext, definition: ResourceDefinition, key: ObjectKey): StoredObject | undefined {
+    authorize(request, 'get', definition, key)
+    return this.store.get({ resource: definition.storageName, ...key })
+  }
+
+  listNow(request: RequestContext, definition: ResourceDefinition, select: SelectRequest): readonly StoredObject[] {
+    authorize(request, 'list', definition, { namespace: select.namespace })
+    const scope = { resource: definition.storageName, namespace: select.namespace || undefined }
+    return selected(this.store, scope, selectionOf(definition, select))
+  }
+
+  attach(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    select: SelectRequest,
+    listener: SelectedEventListener,
+  ): SelectedWatch {
+    authorize(request, 'watch', definition, { namespace: select.namespace })
+    return attachNow(this.store, definition, select, listener)
   }
 
   async create(

@@ -5,4 +5,5 @@
 export * from './encode.ts'
 export * from './errors.ts'
 export { openStore } from './postgres-store.ts'
+export { compareKeys } from './sorted-objects.ts'
 export * from './store.ts'

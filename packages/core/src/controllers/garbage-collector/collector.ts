@@ -1,5 +1,5 @@
 import { isConflict, isNotFound, type OwnerReference } from '@binnacle/apimachinery'
-import { Informer, WorkQueue } from '@binnacle/client'
+import { type Informer, WorkQueue } from '@binnacle/client'
 import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
 import type { ReconcileContext, Runnable } from '../../controller.ts'
 import { type GraphNode, OwnerGraph } from './graph.ts'
