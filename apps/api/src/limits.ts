@@ -27,6 +27,6 @@ export const rootFieldsMax = 100
 /** Fields of one document with an alias. */
 export const aliasesMax = 500
 /** Objects that a query may ask for: page sizes multiplied along its nesting, summed up. */
-export const queryObjectsMax = 500_000
+export const queryObjectsMax = 2_000_000
 /** How often an open WebSocket shows that it lives, and its credentials are checked again, in milliseconds. */
 export const socketCheckIntervalMs = 20_000

@@ -52,8 +52,6 @@ export async function createGraphql(options: GraphqlOptions): Promise<Graphql> {
       ApolloServerPluginLandingPageDisabled(),
       presentState,
     ],
-    // Errors have their form already; what Apollo itself says passes.
-    formatError: (formatted) => formatted,
     logger: {
       debug: () => undefined,
       info: () => undefined,
@@ -101,8 +99,10 @@ function errorsOf(log: Log): ApolloServerPlugin<GraphqlContext> {
         async willSendResponse({ response, contextValue, errors }) {
           if (errors === undefined || response.body.kind !== 'single') return
           const { requestId } = contextValue.request
-          response.body.singleResult.errors = errors.map((error) =>
-            (error.originalError === undefined ? error : visibleError(error, requestId, log)).toJSON(),
+          const { singleResult } = response.body
+          const formatted = singleResult.errors ?? []
+          singleResult.errors = errors.map((error, i) =>
+            error.originalError === undefined ? (formatted[i] ?? error) : visibleError(error, requestId, log).toJSON(),
           )
         },
       }
