@@ -102,7 +102,7 @@ function errorsOf(log: Log): ApolloServerPlugin<GraphqlContext> {
           const { singleResult } = response.body
           const formatted = singleResult.errors ?? []
           singleResult.errors = errors.map((error, i) =>
-            error.originalError === undefined ? (formatted[i] ?? error) : visibleError(error, requestId, log).toJSON(),
+            error.originalError === undefined ? (formatted[i] ?? error.toJSON()) : visibleError(error, requestId, log).toJSON(),
           )
         },
       }

@@ -10,6 +10,9 @@ import type { BatchWrite } from '@binnacle/client'
 import { type Namespace, namespaces, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 
+// Every API server has heard of the deletion by then, and clients that delete a manifest file find its other objects still there
+// (upstream's namespaceDeletionGracePeriod).
+const graceMs = 5000
 const retryMs = 500
 const retryMsMax = 10_000
 
@@ -45,6 +48,9 @@ async function reconcile(
   if (namespace === undefined || namespace.metadata.deletionTimestamp === undefined) return done
   if ((namespace.spec?.finalizers ?? []).includes('kubernetes') === false) return done
 
+  const deletedMs = Date.parse(namespace.metadata.deletionTimestamp)
+  if (context.nowMs() < deletedMs + graceMs) return { requeueAfterMs: deletedMs + graceMs - context.nowMs() }
+
   // Act.
   const left = await deleteContent(key.name, context, resources)
 
@@ -55,7 +61,7 @@ async function reconcile(
   >
   if (left.remaining.size > 0) {
     if (!jsonEqual(status, namespace.status)) await context.client.updateStatus(namespaces, { ...namespace, status })
-    const waitedMs = context.nowMs() - Date.parse(namespace.metadata.deletionTimestamp)
+    const waitedMs = context.nowMs() - deletedMs - graceMs
     return { requeueAfterMs: Math.min(Math.max(retryMs, waitedMs / 4), retryMsMax) }
   }
   await finalize(namespace, context)
