@@ -32,7 +32,8 @@ const application = next({
   dir: path.dirname(fileURLToPath(import.meta.url)),
   hostname: host,
   port: Number(values.port),
-  httpServer: server,
+  // Next.js attaches itself to every upgrade of the server that it knows, and would end our WebSockets: it gets one that never listens.
+  httpServer: createServer(),
 })
 await application.prepare()
 const handle = application.getRequestHandler()

@@ -97,7 +97,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in Chromium', () => {
 
   it('keeps filter and sort in the URL', async () => {
     await page.getByRole('searchbox', { name: 'Filter rows' }).fill('web')
-    await page.getByRole('button', { name: 'Name' }).click()
+    await page.getByRole('button', { name: 'Name', exact: true }).click()
     await expect.poll(() => page.url()).toContain('q=web')
     await expect.poll(() => page.url()).toContain('sort=Name')
     await page.reload()
@@ -107,7 +107,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in Chromium', () => {
 
   it('shows one object with its YAML, conditions and events', async () => {
     await page.goto(`${product.endpoints.dashboard}/deployments.apps/default/web`)
-    await page.getByRole('cell', { name: 'Available' }).waitFor()
+    await page.getByRole('cell', { name: 'Available', exact: true }).waitFor()
     await page.getByRole('tab', { name: 'YAML' }).click()
     await page.getByRole('textbox', { name: 'YAML of the object' }).getByText('nginx:1.27').waitFor()
     await page.getByRole('tab', { name: 'Events' }).click()
