@@ -75,8 +75,9 @@ export class GarbageCollector implements Runnable {
 
   #deleted(uid: string): void {
     const node = this.#graph.get(uid)
-    for (const dependent of this.#graph.dependentsOf(uid)) this.#queue.add(dependent)
+    // First gone from the graph: work on the dependents may begin within `add`, and must not find their owner any more.
     this.#graph.remove(uid)
+    for (const dependent of this.#graph.dependentsOf(uid)) this.#queue.add(dependent)
     for (const owner of node?.owners ?? []) if (isWaiting(this.#graph.get(owner.uid))) this.#queue.add(owner.uid)
   }
 
