@@ -7,7 +7,7 @@ import {
 } from '@apollo/server/plugin/disabled'
 import { badRequest } from '@binnacle/apimachinery'
 import type { ApiServer, Credentials, UserInfo } from '@binnacle/apiserver'
-import { type GraphQLSchema, GraphQLError } from 'graphql'
+import { GraphQLError, type GraphQLSchema, type OperationDefinitionNode } from 'graphql'
 import type { AnyRequest, AnyResponse, Exchange } from '../http/exchange.ts'
 import { queryTokensMax } from '../limits.ts'
 import type { Log } from '../log.ts'
@@ -78,18 +78,26 @@ export async function createGraphql(options: GraphqlOptions): Promise<Graphql> {
 const presentState: ApolloServerPlugin<GraphqlContext> = {
   async requestDidStart() {
     return {
+      // Without an operation (a wrong operationName) Apollo says so later.
       async didResolveOperation({ schema, document, operation, request }) {
-        const exceeded =
-          operation === undefined ? undefined : exceededLimit(schema, document, operation, request.variables ?? {})
+        if (operation === undefined) return
+        if (operation.operation === 'subscription') throw overWebSocketsOnly()
+        const exceeded = exceededLimit(schema, document, operation, request.variables ?? {})
         if (exceeded !== undefined) throw exceeded
       },
       async responseForOperation({ operation, contextValue }) {
-        if (operation.operation === 'query') await contextValue.server.store.linearize()
+        if ((operation as OperationDefinitionNode | undefined)?.operation === 'query')
+          await contextValue.server.store.linearize()
         return null
       },
     }
   },
 }
+
+const overWebSocketsOnly = (): GraphQLError =>
+  new GraphQLError('A subscription needs a WebSocket (protocol graphql-transport-ws) to this same path', {
+    extensions: { code: 'BadRequest', http: { status: 400 } },
+  })
 
 // Errors of resolvers that nobody foresaw are told by an id, and written to the log.
 function errorsOf(log: Log): ApolloServerPlugin<GraphqlContext> {
@@ -102,7 +110,9 @@ function errorsOf(log: Log): ApolloServerPlugin<GraphqlContext> {
           const { singleResult } = response.body
           const formatted = singleResult.errors ?? []
           singleResult.errors = errors.map((error, i) =>
-            error.originalError === undefined ? (formatted[i] ?? error.toJSON()) : visibleError(error, requestId, log).toJSON(),
+            error.originalError === undefined
+              ? (formatted[i] ?? error.toJSON())
+              : visibleError(error, requestId, log).toJSON(),
           )
         },
       }
@@ -130,7 +140,7 @@ async function bodyOf(exchange: Exchange): Promise<unknown> {
   if (exchange.method !== 'POST') return ''
   const text = (await exchange.body()).toString()
   // Anything that is no JSON is Apollo's to refuse: its CSRF prevention has to see it.
-  if (!exchange.header('content-type').startsWith('application/json')) return text
+  if (!exchange.header('content-type').toLowerCase().startsWith('application/json')) return text
   try {
     return JSON.parse(text)
   } catch (error) {
