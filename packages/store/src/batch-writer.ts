@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { bigintArray, intArray, textArray } from './binary-array.ts'
 import { newClient, reasonOf } from './database.ts'
 import { KeyExists, KeyMissing, RevisionMismatch, type StoreError, StoreUnavailable } from './errors.ts'
-import type { Revision, Write, WriteGroup } from './store.ts'
+import type { Revision, StoredKey, Write, WriteGroup } from './store.ts'
 
 /**
  * Group commit. One batch is in flight at a time; what arrives meanwhile is the next one. A batch is one call of `commit_batch`.
@@ -52,26 +52,40 @@ interface BatchRow {
 
 const commitSql = {
   name: 'commit_batch',
-  text: 'SELECT base, status, created FROM commit_batch($1, $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])',
+  text: 'SELECT base, status, created FROM commit_batch($1, $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[])',
 }
 
+// What a write's own status says against it; 4 is another's fault.
+const refusals = new Set([1, 2, 3])
 const kindNumber = { create: 0, update: 1, delete: 2 } as const
+
+/** What a BatchWriter needs. */
+export interface BatchWriterOptions {
+  readonly url: string
+  /** A revision known to be committed. */
+  readonly currentRevision: () => Revision
+  /** The revision at which an object was created, as far as is known; a wrong one costs time, nothing else. */
+  readonly createdRevisionOf: (key: StoredKey) => Revision
+  /** Resolves once the cache holds the batch; only then are its writers answered. */
+  readonly onCommitted: (batch: CommittedBatch) => Promise<void>
+}
 
 /** See the file's head. */
 export class BatchWriter {
   readonly #url: string
   readonly #onCommitted: (batch: CommittedBatch) => Promise<void>
   readonly #currentRevision: () => Revision
+  readonly #createdRevisionOf: (key: StoredKey) => Revision
   #session = ''
   #client: pg.Client | undefined
   #queue: Pending[] = []
   #running = false
   #closed = false
 
-  /** `onCommitted` resolves once the cache holds the batch; only then are its writers answered. `currentRevision` is a revision known to be committed. */
-  constructor(url: string, currentRevision: () => Revision, onCommitted: (batch: CommittedBatch) => Promise<void>) {
+  constructor({ url, currentRevision, createdRevisionOf, onCommitted }: BatchWriterOptions) {
     this.#url = url
     this.#currentRevision = currentRevision
+    this.#createdRevisionOf = createdRevisionOf
     this.#onCommitted = onCommitted
   }
 
@@ -145,7 +159,7 @@ export class BatchWriter {
     for (;;) {
       const client = await this.#connected(batch)
       try {
-        const row = await send(client, id, batch)
+        const row = await send(client, id, batch, this.#createdRevisionOf)
         return await this.#settle(batch, row)
       } catch (error) {
         if (isDatabaseError(error)) return await this.#refuse(batch, error as Error)
@@ -164,16 +178,16 @@ export class BatchWriter {
 
   async #settle(batch: readonly Pending[], row: BatchRow): Promise<void> {
     const base = Number(row.base)
-    const status = row.status ?? []
+    const { status } = row
     const created = row.created ?? []
     const writes: CommittedWrite[] = []
     const outcomes: (() => void)[] = []
     let at = 0
     for (const pending of batch) {
       const start = writes.length
-      const failed = pending.group.writes.findIndex((_, index) => [1, 2, 3].includes(status[at + index] as number))
+      const failed = pending.group.writes.findIndex((_, index) => refusals.has(status?.[at + index] ?? 0))
       for (const [index, write] of pending.group.writes.entries()) {
-        if (status[at + index] !== 0) continue
+        if (status !== null && status[at + index] !== 0) continue
         const revision = base + writes.length + 1
         writes.push({
           write,
@@ -185,7 +199,7 @@ export class BatchWriter {
       const own = writes.slice(start)
       if (failed < 0) outcomes.push(() => pending.resolve(own))
       else {
-        const error = refusal(pending.group.writes[failed] as Write, status[at + failed] as number)
+        const error = refusal(pending.group.writes[failed] as Write, status?.[at + failed] as number)
         outcomes.push(() => pending.reject(error))
       }
       at += pending.group.writes.length
@@ -249,7 +263,12 @@ export class BatchWriter {
   }
 }
 
-async function send(client: pg.Client, id: string, batch: readonly Pending[]): Promise<BatchRow> {
+async function send(
+  client: pg.Client,
+  id: string,
+  batch: readonly Pending[],
+  createdRevisionOf: (key: StoredKey) => Revision,
+): Promise<BatchRow> {
   const writes = batch.flatMap((pending, group) =>
     pending.group.writes.map((write) => ({ group, write, actor: pending.group.actor })),
   )
@@ -264,6 +283,7 @@ async function send(client: pg.Client, id: string, batch: readonly Pending[]): P
       textArray(writes.map(({ write }) => write.key.name)),
       textArray(writes.map(({ write }) => write.uid)),
       bigintArray(writes.map(({ write }) => write.expectedRevision)),
+      bigintArray(writes.map(({ write }) => (write.kind === 'create' ? 0 : createdRevisionOf(write.key)))),
       textArray(writes.map(({ actor }) => actor)),
       textArray(writes.map(({ write }) => write.data)),
     ],

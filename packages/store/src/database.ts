@@ -3,24 +3,24 @@ import pg from 'pg'
 import { migrations } from '@binnacle/migrations'
 import { StoreUnavailable } from './errors.ts'
 
-/** A current object, as the table `resources` holds it. */
+/** Which entry of the log is an object's current state, as the table `resources` holds it. */
 export interface ResourceRow {
   resource: string
   namespace: string
   name: string
-  uid: string
   revision: string
   created_revision: string
-  data: string
 }
 
 /** One entry of the log of changes. `kind`: 0 create, 1 update, 2 delete. */
 export interface ChangeRow extends ResourceRow {
   kind: number
+  uid: string
   previous_revision: string
   batch: string
   actor: string
   at: Date
+  data: string
 }
 
 /** The one row that orders everything. */
@@ -37,10 +37,8 @@ const objectColumns = {
   resource: { ...text, primary: true },
   namespace: { ...text, primary: true },
   name: { ...text, primary: true },
-  uid: text,
   revision: bigint,
   created_revision: bigint,
-  data: text,
 } as const
 
 /** The table of current objects. */
@@ -55,10 +53,12 @@ export const changeEntity = new EntitySchema<ChangeRow>({
     name: text,
     revision: { ...bigint, primary: true },
     kind: { type: 'smallint' },
+    uid: text,
     previous_revision: bigint,
     batch: text,
     actor: text,
     at: { type: 'timestamptz' },
+    data: text,
   },
 })
 /** The revision and the horizons. */

@@ -3,7 +3,7 @@ import { BatchWriter, type CommittedBatch } from './batch-writer.ts'
 import { CachedObject } from './cached-object.ts'
 import { RevisionListener, readChanges, readRevision } from './change-feed.ts'
 import { compactHistory, type Horizons, readHorizons } from './compaction.ts'
-import { type ChangeRow, openDatabase, reasonOf, type ResourceRow } from './database.ts'
+import { type ChangeRow, openDatabase, reasonOf } from './database.ts'
 import { Compacted, FutureRevision, StoreUnavailable } from './errors.ts'
 import { changesBetween, objectAt, objectsAt } from './history.ts'
 import { ObjectCache } from './object-cache.ts'
@@ -69,11 +69,12 @@ class PostgresStore implements Store {
     this.#options = options
     this.#dataSource = dataSource
     this.#cache = new ObjectCache((resource) => this.#extraction(resource))
-    this.#writer = new BatchWriter(
-      options.url,
-      () => this.#revision,
-      (batch) => this.#applyCommitted(batch),
-    )
+    this.#writer = new BatchWriter({
+      url: options.url,
+      currentRevision: () => this.#revision,
+      createdRevisionOf: (key) => this.#cache.get(key)?.createdRevision ?? 0,
+      onCommitted: (batch) => this.#applyCommitted(batch),
+    })
     this.#listener = new RevisionListener(options.url, dataSource, (revision) => this.#hear(revision))
   }
 
@@ -83,10 +84,10 @@ class PostgresStore implements Store {
       const [row] = (await manager.query('SELECT revision FROM revision')) as { revision: string }[]
       this.#revision = Number(row?.revision)
       await manager.query(
-        'DECLARE objects NO SCROLL CURSOR FOR SELECT * FROM resources ORDER BY resource, namespace, name',
+        'DECLARE objects NO SCROLL CURSOR FOR SELECT c.* FROM resources r JOIN changes c ON c.revision = r.revision',
       )
       for (;;) {
-        const rows = (await manager.query(`FETCH ${loadPageRows} FROM objects`)) as ResourceRow[]
+        const rows = (await manager.query(`FETCH ${loadPageRows} FROM objects`)) as ChangeRow[]
         for (const object of rows) this.#cache.apply({ kind: 'create', object: this.#decode(object) })
         if (rows.length < loadPageRows) break
       }
