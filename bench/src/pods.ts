@@ -1,0 +1,64 @@
+import type { Product } from './product.ts'
+
+const podsPerRequest = 400
+
+/** A pod of about 3.2 KB, as a typical Deployment makes them, already placed, so that no scheduler has to look at it. */
+export function podOf(number: number): object {
+  const name = `web-6d4b75cb6d-${String(number).padStart(6, '0')}`
+  const container = (suffix: string): object => ({
+    name: `app-${suffix}`,
+    image: `registry.example.com/team/application-${suffix}:v1.24.${number % 50}`,
+    command: ['/usr/local/bin/server', '--listen=:8080', '--log-level=info', `--shard=${number}`],
+    ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }],
+    env: Array.from({ length: 6 }, (_, i) => ({ name: `SETTING_${i}`, value: `value-${number}-${i}` })),
+    resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
+    readinessProbe: {
+      httpGet: { path: '/healthz', port: 8080, scheme: 'HTTP' },
+      periodSeconds: 10,
+      timeoutSeconds: 1,
+      successThreshold: 1,
+      failureThreshold: 3,
+    },
+    volumeMounts: [{ name: 'config', mountPath: '/etc/application' }],
+  })
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: 'bench',
+      labels: { app: 'web', 'pod-template-hash': '6d4b75cb6d', tier: `tier-${number % 10}` },
+      annotations: { 'example.com/checksum': `${number}`.padStart(64, '0'), 'example.com/owner': 'team-a' },
+    },
+    spec: {
+      nodeName: `node-${number % 500}`,
+      containers: [container('main'), container('sidecar')],
+      volumes: [{ name: 'config', configMap: { name: 'application-config' } }],
+      tolerations: [{ key: 'dedicated', operator: 'Equal', value: 'web', effect: 'NoSchedule' }],
+    },
+  }
+}
+
+/** Creates so many of them, in the namespace `bench`, with several writes per request. */
+export async function createPods(product: Product, count: number, log: (text: string) => void): Promise<void> {
+  await product.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'bench' } })
+  const startedMs = performance.now()
+  for (let first = 0; first < count; first += podsPerRequest) {
+    const writes = Array.from({ length: Math.min(podsPerRequest, count - first) }, (_, i) => ({
+      verb: 'create',
+      group: '',
+      version: 'v1',
+      resource: 'pods',
+      namespace: 'bench',
+      object: podOf(first + i),
+    }))
+    const { results } = await product.call<{ results: { status?: { message: string } }[] }>(
+      'POST',
+      '/apis/binnacle.dev/v1/writes',
+      { atomic: false, writes },
+    )
+    const failed = results.find(({ status }) => status !== undefined)
+    if (failed !== undefined) throw new Error(`a pod could not be created: ${failed.status?.message}`)
+  }
+  log(`${count} pods created in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+}

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cleanup } from './cleanup.ts'
+
+const root = path.join(import.meta.dirname, '..', '..')
+const entry = path.join(root, 'apps', 'binnacle', 'src', 'main.ts')
+const startMsMax = 240_000
+
+/** How a load generator reaches a product. */
+export interface Address {
+  readonly port: number
+  readonly ca: string
+  readonly token: string
+}
+
+/** The real product, started as `npm start` starts it. */
+export interface Product extends Address {
+  readonly graphqlWs: string
+  readonly kubeconfig: string
+  /** Sends a request and gives the parsed answer. @throws Error when it is refused */
+  call<T = any>(method: string, path: string, body?: unknown): Promise<T>
+  /** The certificate and key of its API server, for a peer that serves with the same. */
+  serverCertificate(): { readonly certificate: string; readonly key: string }
+  /** Resident bytes of the API server's process, now and at their highest. */
+  apiMemory(): { readonly now: number; readonly highest: number }
+}
+
+/** Starts it, on a data directory of its own, without the dashboard; it is stopped at the cleanup. */
+export async function startProduct(cleanup: Cleanup, args: readonly string[] = []): Promise<Product> {
+  const dataDir = path.join(cleanup.folder('product'), 'data')
+  const all = ['--data-dir', dataDir, '--port', '0', '--no-dashboard', '--detach', ...args]
+  cleanup.add(() => run(['stop', '--data-dir', dataDir]))
+  await run(['start', ...all])
+  const read = (name: string): string => readFileSync(path.join(dataDir, name), 'utf8')
+  const endpoints = JSON.parse(read('endpoints.json')) as { api: string; graphqlWs: string }
+  const address = { port: Number(new URL(endpoints.api).port), ca: read('ca.crt'), token: read('admin.token').trim() }
+  return {
+    ...address,
+    graphqlWs: endpoints.graphqlWs,
+    kubeconfig: path.join(dataDir, 'admin.kubeconfig'),
+    call: (method, path, body) => call(address, method, path, body),
+    serverCertificate: () => ({ certificate: read('pki/apiserver.crt'), key: read('pki/apiserver.key') }),
+    apiMemory: () => memoryOf(apiProcess(dataDir)),
+  }
+}
+
+/** Waits, for a bounded time, until it holds. @throws Error when it does not come to hold */
+export async function until(holds: () => Promise<boolean>, msMax: number, intervalMs: number): Promise<void> {
+  const deadlineMs = Date.now() + msMax
+  while (!(await holds())) {
+    if (Date.now() > deadlineMs) throw new Error(`it did not come about within ${msMax / 1000} s`)
+    await sleep(intervalMs)
+  }
+}
+
+function run(args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [entry, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+    const timer = setTimeout(() => child.kill('SIGKILL'), startMsMax)
+    child.on('error', reject)
+    child.on('exit', (code) => {
+      clearTimeout(timer)
+      if (code === 0) resolve()
+      else reject(new Error(`binnacle ${args[0]} failed: ${output}`))
+    })
+  })
+}
+
+function call<T>({ port, ca, token }: Address, method: string, path: string, body?: unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const outgoing = request({ host: '127.0.0.1', port, path, method, ca, headers }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as T)
+        else reject(new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 500)}`))
+      })
+    })
+    outgoing.on('error', reject)
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+// The API server's process is the one that was started with this data directory's keys.
+function apiProcess(dataDir: string): number {
+  const found = readdirSync('/proc').filter((id) => {
+    if (!/^\d+$/.test(id)) return false
+    try {
+      const command = readFileSync(`/proc/${id}/cmdline`, 'utf8')
+      return command.includes('apps/api/src/main.ts') && command.includes(dataDir)
+    } catch {
+      return false
+    }
+  })
+  if (found.length !== 1) throw new Error(`${found.length} API processes instead of one`)
+  return Number(found[0])
+}
+
+function memoryOf(pid: number): { now: number; highest: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const bytes = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024
+  return { now: bytes('VmRSS'), highest: bytes('VmHWM') }
+}
