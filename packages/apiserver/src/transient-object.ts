@@ -2,8 +2,8 @@ import { type StoredObject, withRevision, type Write } from '@binnacle/store'
 
 /** What a write would have stored: the answer to a dry run. */
 export function transientObject(write: Write, revision: number): StoredObject {
-  const bytes = revision === 0 ? Buffer.from(write.data) : withRevision(write.data, revision)
-  const object = JSON.parse(bytes.toString()) as {
+  const text = revision === 0 ? write.data : withRevision(write.data, revision)
+  const object = JSON.parse(text) as {
     metadata: { labels?: Record<string, string>; ownerReferences?: { uid: string }[] }
   }
   return {
@@ -11,7 +11,9 @@ export function transientObject(write: Write, revision: number): StoredObject {
     uid: write.uid,
     revision,
     createdRevision: revision,
-    bytes,
+    text,
+    bytes: Buffer.from(text),
+    size: text.length,
     labels: object.metadata.labels ?? {},
     ownerUids: (object.metadata.ownerReferences ?? []).map((owner) => owner.uid),
     fields: {},

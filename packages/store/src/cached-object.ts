@@ -30,10 +30,11 @@ export class CachedObject implements StoredObject {
   readonly uid: string
   readonly revision: Revision
   readonly createdRevision: Revision
-  readonly bytes: Buffer
   readonly labels: Readonly<Record<string, string>>
   readonly ownerUids: readonly string[]
   readonly fields: Readonly<Record<string, string>>
+  // Text, not bytes: it comes as text and most of it is never sent, and a buffer of its own for each object keeps the collector busy.
+  readonly #data: string
   #parsed: any
 
   constructor({ key, uid, revision, createdRevision, data, parsed, extraction }: CachedObjectParts) {
@@ -42,7 +43,7 @@ export class CachedObject implements StoredObject {
     this.uid = uid
     this.revision = revision
     this.createdRevision = createdRevision
-    this.bytes = withRevision(data, revision)
+    this.#data = data
     this.labels = internLabels(object.metadata?.labels)
     this.ownerUids = ownersOf(object)
     this.fields = extraction === undefined ? noFields : extraction.extract(object)
@@ -50,8 +51,20 @@ export class CachedObject implements StoredObject {
       this.#keep({ ...parsed, metadata: { ...parsed.metadata, resourceVersion: String(revision) } })
   }
 
+  get text(): string {
+    return withRevision(this.#data, this.revision)
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.text)
+  }
+
+  get size(): number {
+    return this.#data.length + 32
+  }
+
   parse(): any {
-    if (this.#parsed === undefined) this.#keep(JSON.parse(this.bytes.toString()))
+    if (this.#parsed === undefined) this.#keep(JSON.parse(this.text))
     return this.#parsed
   }
 

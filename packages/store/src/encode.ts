@@ -12,13 +12,10 @@ export function encodeObject(object: KubernetesObject): string {
 
 const metadataStart = '"metadata":{'
 
-/** The bytes that clients receive: the stored text with the revision written into its metadata. */
-export function withRevision(data: string, revision: number): Buffer {
+/** The text that clients receive: the stored one with the revision written into its metadata. */
+export function withRevision(data: string, revision: number): string {
   // apiVersion and kind come first and are plain words, so the first occurrence is the object's own metadata.
   const at = data.indexOf(metadataStart) + metadataStart.length
   const separator = data[at] === '}' ? '' : ','
-  const text = `${data.slice(0, at)}"resourceVersion":"${revision}"${separator}${data.slice(at)}`
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
-  bytes.write(text)
-  return bytes
+  return `${data.slice(0, at)}"resourceVersion":"${revision}"${separator}${data.slice(at)}`
 }

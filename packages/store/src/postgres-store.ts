@@ -31,6 +31,7 @@ const hourMs = 3_600_000
 const recentBytesDefault = 64 * 1024 * 1024
 const feedPageRows = 1000
 const loadPageRows = 5000
+const ownBatchMsMax = 100
 const compactionIntervalMs = 5 * 60_000
 const briefRetentionMs = 10 * 60_000
 const changeKinds = ['create', 'update', 'delete'] as const
@@ -61,6 +62,8 @@ class PostgresStore implements Store {
   #horizons: Horizons = { horizon: 0, briefHorizon: 0 }
   #waiters: { revision: Revision; resolve: () => void }[] = []
   #catchingUp: Promise<void> | undefined
+  /** An own batch has found that another process committed before it: what that wrote has to be read. */
+  #othersWrite = false
   #compactionTimer: NodeJS.Timeout | undefined
   #linearizing: Promise<Revision> | undefined
   #closed = false
@@ -304,6 +307,7 @@ class PostgresStore implements Store {
   async #applyCommitted(batch: CommittedBatch): Promise<void> {
     const last = batch.base + batch.writes.length
     if (batch.base !== this.#revision) {
+      this.#othersWrite = true
       this.#heardOf = Math.max(this.#heardOf, last)
       return await this.#reached(last)
     }
@@ -359,9 +363,12 @@ class PostgresStore implements Store {
 
   async #readFeed(): Promise<void> {
     while (this.#revision < this.#heardOf && !this.#closed) {
-      // Give a batch of our own that is just being answered the chance to bring its changes itself.
-      if (this.#writer.busy) await new Promise((resolve) => setTimeout(resolve, 1))
-      if (this.#revision >= this.#heardOf) return
+      // A batch of our own that is just being answered brings its changes itself.
+      for (let waited = 0; this.#writer.busy && !this.#othersWrite && waited < ownBatchMsMax; waited++) {
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        if (this.#revision >= this.#heardOf) return
+      }
+      this.#othersWrite = false
       const after = this.#revision
       const rows = await readChanges(this.#dataSource, after, feedPageRows)
       // Own batches may have been applied meanwhile.

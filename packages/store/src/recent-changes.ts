@@ -54,5 +54,5 @@ export class RecentChanges {
 
 // The state before is counted too: once replaced, only the ring holds it. A change also costs its records.
 function sizeOf(change: Change): number {
-  return 400 + change.object.bytes.length + (change.previous?.bytes.length ?? 0)
+  return 400 + change.object.size + (change.previous?.size ?? 0)
 }

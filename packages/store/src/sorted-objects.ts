@@ -137,8 +137,5 @@ function position(objects: readonly StoredObject[], key: ObjectKey): number {
 }
 
 function join(objects: readonly StoredObject[]): Buffer {
-  const parts: Buffer[] = []
-  for (const object of objects) parts.push(object.bytes, comma)
-  parts.pop()
-  return Buffer.concat(parts)
+  return Buffer.from(objects.map((object) => object.text).join(','))
 }

@@ -48,8 +48,12 @@ export interface StoredObject {
   readonly uid: string
   readonly revision: Revision
   readonly createdRevision: Revision
-  /** The encoded object with `metadata.resourceVersion` in it, as clients receive it in the storage version. Never written to. */
+  /** The object as JSON with `metadata.resourceVersion` in it, as clients receive it in the storage version. Made anew at each reading. */
+  readonly text: string
+  /** {@link text} in UTF-8. */
   readonly bytes: Buffer
+  /** About how many bytes it takes. */
+  readonly size: number
   readonly labels: Readonly<Record<string, string>>
   /** uids of all owners; the controller's first. */
   readonly ownerUids: readonly string[]
