@@ -128,9 +128,13 @@ function kubernetesService(clusterIP: string, port: number): KubernetesObject {
 
 async function ensure(server: ApiServer, definition: ResourceDefinition, wanted: KubernetesObject): Promise<void> {
   const { name, namespace = '' } = wanted.metadata
-  if (server.store.get({ resource: definition.storageName, namespace, name }) !== undefined) return
-  await server.create(request, definition, namespace, structuredClone(wanted)).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) throw error
+  const isThere = (): boolean => server.store.get({ resource: definition.storageName, namespace, name }) !== undefined
+  if (isThere()) return
+  await server.create(request, definition, namespace, structuredClone(wanted)).catch(async (error: unknown) => {
+    if (isAlreadyExists(error)) return
+    // Another process may have been quicker and hold what this one asked for, such as the Service's address.
+    await server.store.linearize()
+    if (!isThere()) throw error
   })
 }
 
