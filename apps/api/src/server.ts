@@ -11,7 +11,7 @@ import {
   fieldExtractions,
 } from '@binnacle/apiserver'
 import { builtInRegistry } from '@binnacle/resources'
-import { openStore, type Store } from '@binnacle/store'
+import { openStore, type Store, type StoreOptions } from '@binnacle/store'
 import type { ApiConfig } from './config.ts'
 import { createGraphql, type Graphql } from './graphql/apollo.ts'
 import type { Exchange } from './http/exchange.ts'
@@ -47,12 +47,22 @@ const issuer = 'https://kubernetes.default.svc.cluster.local'
 const briefResources = ['leases.coordination.k8s.io', 'events']
 
 /**
- * Opens the store, sees to what every cluster has, and listens.
+ * Opens the store, sees to what every cluster has, and listens. `storeOptions` change the store's own limits.
  * @throws Error with one sentence when the database or the port cannot be had.
  */
-export async function startApiProcess(config: ApiConfig, log: Log): Promise<ApiProcess> {
+export async function startApiProcess(
+  config: ApiConfig,
+  log: Log,
+  storeOptions: Pick<StoreOptions, 'recentChangesBytesMax' | 'retentionMs'> = {},
+): Promise<ApiProcess> {
   const registry = builtInRegistry(config.runtimeConfig)
-  const store = await openStore({ url: config.databaseUrl, fieldsOf: fieldExtractions(registry), briefResources, log })
+  const store = await openStore({
+    url: config.databaseUrl,
+    fieldsOf: fieldExtractions(registry),
+    briefResources,
+    log,
+    ...storeOptions,
+  })
   try {
     const authenticator = new Authenticator({
       store,
@@ -102,6 +112,13 @@ class RunningApi implements ApiProcess {
     this.#watches = new WatchStreams(parts.server)
     this.#openApi = new OpenApi(parts.server.registry)
     this.#metrics.gauge('apiserver_watchers', 'Watches that are open.', () => this.#watches.count)
+    const { live } = parts.graphql.sockets
+    this.#metrics.gauge('binnacle_subscribers', 'GraphQL subscriptions that are open.', () => live.counts.subscribers)
+    this.#metrics.gauge(
+      'binnacle_subscription_streams',
+      'Watches behind GraphQL subscriptions; equal subscriptions share one.',
+      () => live.counts.streams,
+    )
     this.#metrics.gauge(
       'binnacle_store_revision',
       'The revision that this process has reached.',

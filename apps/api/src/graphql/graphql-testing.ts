@@ -50,6 +50,8 @@ export interface TestApi {
   client(options?: Partial<ClientOptions>, headers?: Record<string, string>): Client
   /** Creates a namespace with the ServiceAccount that pods want. */
   createNamespace(name: string): Promise<void>
+  /** Makes everything up to now the past that is no longer kept. */
+  forgetHistory(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -86,6 +88,8 @@ export async function startTestApi(): Promise<TestApi> {
       verbose: false,
     },
     (level, message, fields) => void log.push({ level, message, fields }),
+    // So little that tests leave it behind: what is older comes from Postgres, and is gone after a compaction.
+    { recentChangesBytesMax: 4096 },
   )
   const agent = new Agent({ ca: certificate, keepAlive: true })
   const calls = wireCalls(started.port, agent)
@@ -101,6 +105,17 @@ export async function startTestApi(): Promise<TestApi> {
     async createNamespace(name) {
       await calls.rest('POST', '/api/v1/namespaces', { metadata: { name } })
       await calls.rest('POST', `/api/v1/namespaces/${name}/serviceaccounts`, { metadata: { name: 'default' } })
+    },
+    async forgetHistory() {
+      for (let i = 0; i < 10; i++)
+        await calls.rest(
+          'PATCH',
+          '/api/v1/namespaces/default',
+          { metadata: { annotations: { i: `${i}` } } },
+          mergePatch,
+        )
+      const { store } = started.server
+      await store.compact(store.cachedRevision)
     },
     async stop() {
       agent.destroy()
@@ -192,6 +207,9 @@ function socketClient(
     ...options,
   })
 }
+
+/** The header of a JSON merge patch over REST. */
+export const mergePatch = { 'content-type': 'application/merge-patch+json' }
 
 /** A pod that passes validation. */
 export function examplePod(name: string, metadata: object = {}, spec: object = {}): any {

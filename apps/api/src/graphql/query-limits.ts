@@ -39,7 +39,10 @@ export function exceededLimit(
   if (aliases > aliasesMax) return tooMuch(`The document has ${aliases} aliases; ${aliasesMax} are allowed.`)
   const root = schema.getRootType(operation.operation)
   if (root === undefined || root === null) return undefined
-  const measured = new QueryMeter(schema, document, variables).measure(operation.selectionSet, root.name)
+  const measured = new QueryMeter(schema, document, { ...defaultsOf(operation), ...variables }).measure(
+    operation.selectionSet,
+    root.name,
+  )
   if (measured.fields > rootFieldsMax)
     return tooMuch(`The operation has ${measured.fields} fields at its root; ${rootFieldsMax} are allowed.`)
   if (measured.depth > queryDepthMax)
@@ -53,6 +56,14 @@ export function exceededLimit(
 
 function tooMuch(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'QUERY_TOO_COMPLEX', http: { status: 400 } } })
+}
+
+function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Record<string, unknown> {
+  return Object.fromEntries(
+    variableDefinitions.flatMap(({ variable, defaultValue }) =>
+      defaultValue?.kind === Kind.INT ? [[variable.name.value, Number(defaultValue.value)]] : [],
+    ),
+  )
 }
 
 function countAliases(document: DocumentNode): number {
@@ -115,7 +126,7 @@ class QueryMeter {
     const named = getNamedType(field.type)
     if (!isCompositeType(named)) return { depth: 1, objects: 0, fields: 1 }
     const inner = this.measure(node.selectionSet, named.name)
-    const size = this.#pageSize(node, field)
+    const size = this.#pageSize(node, field) ?? (this.#isObject(type) && this.#isObject(named) ? 1 : undefined)
     const objects = size === undefined ? inner.objects : size * (1 + inner.objects)
     return { depth: 1 + inner.depth, objects, fields: 1 }
   }
@@ -130,6 +141,14 @@ class QueryMeter {
         : value?.kind === Kind.VARIABLE
           ? this.#variables[value.name.value]
           : undefined
-    return Number(given ?? argument.defaultValue ?? 1)
+    const size = Number(given ?? argument.defaultValue ?? 1)
+    // What is no page size fails where it is used; here it must not make up for others.
+    return size > 0 ? size : 1
+  }
+
+  // An edge that leads to one object has no page size: aliases and fragments can multiply it all the same.
+  #isObject(type: unknown): boolean {
+    if (isInterfaceType(type)) return type.name === 'KubernetesObject'
+    return isObjectType(type) && type.getInterfaces().length > 0
   }
 }

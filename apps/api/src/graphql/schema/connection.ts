@@ -36,6 +36,12 @@ export const pageArguments = {
   after: { type: GraphQLString, description: 'A cursor: the page goes on behind it, in the same snapshot.' },
 }
 
+/** The arguments of an edge that leads to many. */
+export const edgeArguments = {
+  ...pageArguments,
+  after: { type: GraphQLString, description: 'A cursor: the page goes on behind it, in the present state.' },
+}
+
 const pageInfo = new GraphQLObjectType({
   name: 'PageInfo',
   fields: {

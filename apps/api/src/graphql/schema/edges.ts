@@ -12,7 +12,7 @@ import { compareKeys, type StoredObject } from '@binnacle/store'
 import { GraphQLList, GraphQLNonNull, GraphQLString } from 'graphql'
 import type { GraphqlContext, ObjectSource } from '../context.ts'
 import { toGraphqlError } from '../errors.ts'
-import { type ListArguments, pageArguments, pageOf, sourceOf } from './connection.ts'
+import { edgeArguments, type ListArguments, pageOf, pageSize, sourceOf } from './connection.ts'
 import type { KindTypes } from './kind-types.ts'
 import type { Fields } from './type-builder.ts'
 
@@ -43,7 +43,7 @@ function oneField(types: KindTypes, edge: Edge, target: ResourceDefinition): Fie
 function manyField(types: KindTypes, edge: Edge, target: ResourceDefinition): Fields[string] {
   return {
     type: new GraphQLNonNull(types.connection(target)),
-    args: pageArguments,
+    args: edgeArguments,
     resolve: guarded((source, args: ListArguments, context) => {
       authorize(context.request, 'list', target, { namespace: namespaceIn(target, source) })
       const found = narrow(target, follow(edge, target, source, context), args)
@@ -169,9 +169,9 @@ function commonEdges(types: KindTypes): Fields {
     children: {
       type: new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(types.anyObject))),
       description: 'The objects that name this one as an owner.',
-      args: { kinds: { type: new GraphQLList(new GraphQLNonNull(GraphQLString)) }, first: pageArguments.first },
+      args: { kinds: { type: new GraphQLList(new GraphQLNonNull(GraphQLString)) }, first: edgeArguments.first },
       resolve: guarded((source, { kinds, first }, context) =>
-        childrenOf(source, kinds ?? undefined, context).slice(0, first),
+        childrenOf(source, kinds ?? undefined, context).slice(0, pageSize(first)),
       ),
     },
     events: eventsEdge(types),
@@ -219,7 +219,7 @@ function eventsEdge(types: KindTypes): Fields[string] {
   return {
     type: new GraphQLNonNull(types.connection(events)),
     description: 'Events about this object.',
-    args: pageArguments,
+    args: edgeArguments,
     resolve: guarded((source, args: ListArguments, context) => {
       authorize(context.request, 'list', events, { namespace: source['metadata'].namespace })
       const found = context.server.store.byField(events.storageName, 'involvedObject.uid', source['metadata'].uid)

@@ -7,7 +7,7 @@ import {
   type GraphQLObjectType,
   GraphQLString,
 } from 'graphql'
-import { connectionType, pageArguments } from './connection.ts'
+import { connectionType, edgeArguments } from './connection.ts'
 import { edgeFields, typeNameOf } from './edges.ts'
 import { GraphqlNames } from './names.ts'
 import { jsonScalar } from './scalars.ts'
@@ -95,9 +95,9 @@ export class KindTypes {
           owners: { type: list },
           children: {
             type: list,
-            args: { kinds: { type: new GraphQLList(new GraphQLNonNull(GraphQLString)) }, first: pageArguments.first },
+            args: { kinds: { type: new GraphQLList(new GraphQLNonNull(GraphQLString)) }, first: edgeArguments.first },
           },
-          events: { type: new GraphQLNonNull(this.connection(events)), args: pageArguments },
+          events: { type: new GraphQLNonNull(this.connection(events)), args: edgeArguments },
         }
       },
     })
