@@ -6,7 +6,7 @@ export const runtimeVersion = 'simulated://0.1.0'
 /** The Kubernetes release whose kubelet is imitated. */
 const kubeletVersion = 'v1.32.4+binnacle-0.1.0'
 /** The label that tells simulated nodes from real ones. */
-export const simulatedLabel = 'binnacle.dev/simulated'
+const simulatedLabel = 'binnacle.dev/simulated'
 
 /** How long a lease holds without being renewed (kubelet `nodeLeaseDurationSeconds`). */
 export const leaseSeconds = 40

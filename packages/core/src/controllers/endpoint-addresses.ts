@@ -1,4 +1,4 @@
-import { controllerOf, type KubernetesObject, type ObjectKey, selectorFromMap } from '@binnacle/apimachinery'
+import { type ObjectKey, selectorFromMap } from '@binnacle/apimachinery'
 import { type Pod, pods, type Service, type ServicePort, services } from '@binnacle/resources'
 import type { ReconcileContext } from '../controller.ts'
 import { isPodReady, isPodTerminal } from '../pod-state.ts'
@@ -88,10 +88,4 @@ export function hasNoSelector(service: Service): boolean {
     Object.keys(service.spec.selector).length === 0 ||
     service.spec.type === 'ExternalName'
   )
-}
-
-/** Keys of the Service that owns an object of the same name space. */
-export function serviceOf(object: KubernetesObject): ObjectKey[] {
-  const owner = controllerOf(object)
-  return owner?.kind === 'Service' ? [{ namespace: object.metadata.namespace ?? '', name: owner.name }] : []
 }

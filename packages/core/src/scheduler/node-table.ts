@@ -8,11 +8,9 @@ import type { SchedulableNode, Taint } from './scheduled-objects.ts'
  * A slot lives while its node exists or pods are counted on it: pods may arrive before their node does, and stay after it.
  */
 
-/** Column numbers of the resources that every node has; extended resources follow from {@link firstExtendedColumn} on. */
+/** Column numbers of the resources that every node has. */
 export const cpuColumn = 0
 export const memoryColumn = 1
-export const ephemeralStorageColumn = 2
-export const firstExtendedColumn = 3
 
 /** What changed of a node, as bits: a hint for pods that wait. */
 export const nodeChange = { allocatable: 1, labels: 2, taints: 4, unschedulable: 8, added: 16 } as const

@@ -6,8 +6,6 @@ import { applyPodSpecDefaults } from './pod-spec-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
 import { ephemeralContainersErrors, podStatusErrors, podUpdateErrors, resizeErrors } from './pod-update-validation.ts'
 
-export { qosClass } from './pod-qos.ts'
-
 /** Defaults, rules and graceful deletion of pods (kube-apiserver `registry/core/pod/strategy.go`). */
 export const podStrategy: Strategy<Pod> = {
   applyDefaults(pod) {

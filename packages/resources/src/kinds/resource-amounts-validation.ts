@@ -62,18 +62,6 @@ function containerResourceNameErrors(name: string, path: string): FieldError[] {
   return errors
 }
 
-/** Problems of the name of a resource in a quota. */
-export function quotaResourceNameErrors(name: string, path: string): FieldError[] {
-  const errors = labelKeyErrors(path, name)
-  const isStandard = quotaResources.has(name) || isHugePages(name) || /^(requests|limits)\.hugepages-/.test(name)
-  if (!name.includes('/') && !isStandard)
-    errors.push(
-      invalidValue(path, name, 'must be a standard resource type or fully qualified'),
-      invalidValue(path, name, 'must be a standard resource for quota'),
-    )
-  return errors
-}
-
 /** Problems of an amount: it may not be negative, and what is counted comes in whole numbers. */
 export function amountErrors(name: string, amount: string, path: string): FieldError[] {
   const quantity = tryParseQuantity(amount)

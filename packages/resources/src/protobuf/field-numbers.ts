@@ -550,9 +550,6 @@ const lines = new Map(
     }),
 )
 
-/** The types that the table has, as `group.version.Type`. */
-export const numberedTypes: readonly string[] = [...lines.keys()]
-
 /** The fields of a type, none for an unknown one. */
 export function fieldNumbers(type: string): readonly FieldNumber[] {
   return (lines.get(type) ?? '').split(' ').flatMap((entry) => {
