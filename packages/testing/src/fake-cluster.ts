@@ -31,7 +31,7 @@ import type {
   WatchHandler,
   WriteOptions,
 } from '@binnacle/client'
-import { type Pod, pods, type ResourceDefinition, schemaOf } from '@binnacle/resources'
+import { events, type Pod, pods, type ResourceDefinition, schemaOf } from '@binnacle/resources'
 
 /** How a fake cluster behaves. */
 export interface FakeClusterOptions {
@@ -88,6 +88,7 @@ export class FakeCluster implements Client {
   #revision = 1
   #compacted = 0
   #delivering = false
+  #writesLeft = Number.POSITIVE_INFINITY
 
   constructor({ clock, holdWatches = false }: FakeClusterOptions) {
     this.#clock = clock
@@ -102,6 +103,21 @@ export class FakeCluster implements Client {
   /** Takes all refusals away. */
   acceptAll(): void {
     this.#refusals.length = 0
+  }
+
+  /** After so many more writes, Events not counted, every call fails: as for a process that is killed right after that write. Until {@link reconnect}. */
+  cutOffAfter(writes: number): void {
+    this.#writesLeft = writes
+  }
+
+  /** True once the writes of {@link cutOffAfter} are used up. */
+  get isCutOff(): boolean {
+    return this.#writesLeft <= 0
+  }
+
+  /** Ends what {@link cutOffAfter} began: calls reach the cluster again. */
+  reconnect(): void {
+    this.#writesLeft = Number.POSITIVE_INFINITY
   }
 
   /** Forgets history: watches from before end with 410. */
@@ -158,6 +174,7 @@ export class FakeCluster implements Client {
   }
 
   async get<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey): Promise<T> {
+    this.#reach()
     return this.#must(resource, key)
   }
 
@@ -165,6 +182,7 @@ export class FakeCluster implements Client {
     resource: ResourceDefinition<T>,
     options: ListOptions = {},
   ): Promise<ObjectList<T>> {
+    this.#reach()
     const select = selection(options)
     return { items: this.all(resource).filter(select), resourceVersion: String(this.#revision) }
   }
@@ -234,12 +252,14 @@ export class FakeCluster implements Client {
     patch: Patch,
     options: WriteOptions = {},
   ): Promise<T> {
+    this.#reach()
     const old = this.#must(resource, key)
     const patched = structuredClone(applied(resource, old, patch)) as T
     return this.#update({ resource, subresource: options.subresource }, patched, options) as T
   }
 
   async delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    this.#reach()
     const old = this.#must(resource, key)
     this.#check({ verb: 'delete', resource: resource.storageName, key: formatKey(key) })
     const { uid, resourceVersion } = options.preconditions ?? {}
@@ -260,20 +280,25 @@ export class FakeCluster implements Client {
   }
 
   async writeAll(writes: readonly BatchWrite[], { atomic }: { atomic: boolean }): Promise<readonly BatchResult[]> {
+    this.#reach()
     if (!atomic) return await Promise.all(writes.map((write) => this.#writeOne(write)))
     const before = new Map([...this.#objects].map(([name, objects]) => [name, new Map(objects)]))
-    const [logged, recorded] = [this.#log.length, this.writes.length]
+    const [logged, recorded, writesLeft] = [this.#log.length, this.writes.length, this.#writesLeft]
     const results: BatchResult[] = []
+    // Nobody can be cut off in the middle.
+    this.reconnect()
     for (const write of writes) {
       const result = await this.#writeOne(write)
       if ('error' in result) {
         for (const [name, objects] of before) this.#objects.set(name, objects)
         this.#log.length = logged
         this.writes.length = recorded
+        this.#writesLeft = writesLeft
         throw result.error
       }
       results.push(result)
     }
+    this.#writesLeft = writesLeft - this.writes.slice(recorded).filter(counts).length
     return results
   }
 
@@ -304,8 +329,10 @@ export class FakeCluster implements Client {
   }
 
   #bind(key: ObjectKey, nodeName: string): Pod {
+    this.#check({ verb: 'update', resource: pods.storageName, key: formatKey(key), subresource: 'binding' })
     const old = this.#must(pods, key)
     if (old.spec?.nodeName) throw conflict(pods, key.name, `pod ${key.name} is already assigned to node`)
+    this.#record('update', { resource: pods, subresource: 'binding' }, old)
     return this.change(pods, key, (pod) => void (pod.spec = { ...pod.spec, nodeName } as NonNullable<Pod['spec']>))
   }
 
@@ -397,7 +424,12 @@ export class FakeCluster implements Client {
     })
   }
 
+  #reach(): void {
+    if (this.isCutOff) throw new Error('cut off from the cluster')
+  }
+
   #check(write: RecordedWrite): void {
+    this.#reach()
     for (const refusal of this.#refusals) {
       const error = refusal(write)
       if (error !== undefined) throw error
@@ -407,6 +439,7 @@ export class FakeCluster implements Client {
   #record(verb: RecordedWrite['verb'], { resource, subresource }: WriteTarget, object: KubernetesObject): void {
     const write = { verb, resource: resource.storageName, key: formatKey(keyOf(object)) }
     this.writes.push(subresource === undefined ? write : { ...write, subresource })
+    if (counts(write)) this.#writesLeft--
   }
 
   #of(resource: ResourceDefinition<any>): Map<string, KubernetesObject> {
@@ -421,6 +454,8 @@ export class FakeCluster implements Client {
     return object as T
   }
 }
+
+const counts = (write: RecordedWrite): boolean => write.resource !== events.storageName
 
 function desired(object: KubernetesObject): unknown {
   const { metadata: _metadata, status: _status, ...rest } = object as KubernetesObject & { status?: unknown }

@@ -12,9 +12,16 @@ const settleMsMax = 120_000
 
 /** What a bench runs. */
 export interface BenchOptions {
-  readonly controllers: readonly Controller[]
-  readonly runnables?: readonly Runnable[]
+  /** A function makes them anew for each start, so that nothing that they remember survives a stop. */
+  readonly controllers: readonly Controller[] | (() => readonly Controller[])
+  readonly runnables?: readonly Runnable[] | (() => readonly Runnable[])
   readonly holdWatches?: boolean
+  /** Held watches only: decides at each step of time what is delivered. Without it nothing is until the test says so. */
+  deliver?(cluster: FakeCluster): void
+  /** Called at each step of time: what must hold always can be checked here. */
+  onStep?(cluster: FakeCluster): void
+  /** Called when controllers that were killed have been replaced, before the new ones start. */
+  onRestart?(cluster: FakeCluster): void
 }
 
 /** Controllers under their real manager over a cluster in memory, in time that only the test moves: call `vi.useFakeTimers()` before. */
@@ -32,11 +39,11 @@ export class ControllerBench {
 
   /** Starts the controllers on what has been seeded, and lets them finish. */
   async start(): Promise<void> {
-    await this.#manager.start()
+    await this.#startManager()
     await this.settle()
   }
 
-  /** Stops the controllers. What they remember is lost, as when their process ends. */
+  /** Stops the controllers. What they remember is lost, as when their process ends, where the bench makes them by a function. */
   async stop(): Promise<void> {
     await this.#manager.stop()
     this.#manager = this.#newManager()
@@ -49,9 +56,12 @@ export class ControllerBench {
     for (let waited = 0; quiet < quietMs; waited += stepMs) {
       if (waited > settleMsMax) throw new Error('the controllers never come to rest')
       await vi.advanceTimersByTimeAsync(stepMs)
-      if (this.#options.holdWatches !== true) this.cluster.deliver()
+      if (this.cluster.isCutOff) await this.#restart()
+      this.#deliver()
+      this.#options.onStep?.(this.cluster)
+      const isBehind = this.#options.deliver !== undefined && this.cluster.waitingEvents > 0
       const busy = Object.values(this.#manager.figures).some((queue) => queue.depth > 0 || queue.processing > 0)
-      quiet = busy || this.cluster.writes.length !== writes ? 0 : quiet + stepMs
+      quiet = busy || isBehind || this.cluster.writes.length !== writes ? 0 : quiet + stepMs
       writes = this.cluster.writes.length
     }
   }
@@ -84,9 +94,41 @@ export class ControllerBench {
     for (const pod of this.cluster.all(pods)) runPod(this.cluster, pod, isReady(pod))
   }
 
+  #deliver(): void {
+    if (this.#options.holdWatches !== true) this.cluster.deliver()
+    else this.#options.deliver?.(this.cluster)
+  }
+
+  // Somebody has killed the controllers by FakeCluster.cutOffAfter: what they still have under way fails, and others take over.
+  async #restart(): Promise<void> {
+    await this.#whileTimePasses(this.stop(), () => false)
+    this.cluster.reconnect()
+    this.#options.onRestart?.(this.cluster)
+    await this.#startManager()
+  }
+
+  // A manager that is killed while it starts never gets there.
+  async #startManager(): Promise<void> {
+    await this.#whileTimePasses(this.#manager.start(), () => this.cluster.isCutOff)
+  }
+
+  async #whileTimePasses(work: Promise<void>, isHopeless: () => boolean): Promise<void> {
+    const over = work.then(() => true)
+    while (!isHopeless()) {
+      const step = vi.advanceTimersByTimeAsync(stepMs).then(() => false)
+      if (await Promise.race([over, step])) return
+      this.#deliver()
+    }
+  }
+
   #newManager(): Manager {
     const { controllers, runnables = [] } = this.#options
-    return new Manager({ client: this.cluster, log: () => undefined, controllers, runnables })
+    return new Manager({
+      client: this.cluster,
+      log: () => undefined,
+      controllers: typeof controllers === 'function' ? controllers() : controllers,
+      runnables: typeof runnables === 'function' ? runnables() : runnables,
+    })
   }
 }
 
