@@ -9,6 +9,7 @@ import { endpointSliceController } from './controllers/endpoint-slice/reconcile.
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
 import { namespaceController } from './controllers/namespace/reconcile.ts'
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
+import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
 
 export * from './controller.ts'
@@ -26,6 +27,7 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
   return [
     deploymentController,
     replicaSetController(),
+    replicationControllerController(),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
