@@ -29,12 +29,13 @@ function write(
 ): Write {
   const { resource = 'configmaps', v = '' } = rest
   const metadata = { name, namespace: 'ns', uid: `uid-${resource}-${name}` }
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { v } }
   return {
     key: { resource, namespace: 'ns', name },
     kind,
     uid: metadata.uid,
     expectedRevision,
-    data: encodeObject({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { v } }),
+    data: encodeObject(object),
   }
 }
 const commit = (to: Store, ...writes: Write[]): Promise<CommitResult> => to.commit({ writes, actor: 'tester' })
@@ -99,9 +100,9 @@ describe('a write whose connection breaks', () => {
   it('is committed once or refused, never both and never twice', async () => {
     const before = await store.linearize()
     const names = Array.from({ length: 300 }, (_, i) => `broken-${i}`)
-    let ended = false
+    const enough = new AbortController()
     const breaking = asDatabaseOwner(async (client) => {
-      while (!ended) {
+      while (!enough.signal.aborted) {
         await endSessions(client, 'binnacle-writer-%')
         // Long enough for some batches to come through between two breaks.
         await new Promise((resolve) => setTimeout(resolve, 60))
@@ -112,7 +113,7 @@ describe('a write whose connection breaks', () => {
       outcomes.push(
         ...(await Promise.allSettled(names.slice(i, i + 30).map((name) => commit(store, write('create', name))))),
       )
-    ended = true
+    enough.abort()
     await breaking
     const acknowledged = names.filter((_, i) => outcomes[i]?.status === 'fulfilled')
     expect(acknowledged.length).toBeGreaterThan(0)
