@@ -15,7 +15,7 @@ const targets = {
   test: { dashboard: true, command: ['scripts/test.mjs'] },
   check: { command: ['scripts/check.mjs'] },
   bench: { command: ['bench/main.ts'] },
-  generate: { command: ['test/repo/write-compatibility-page.ts'] },
+  generate: {},
 }
 
 const chosen = targets[target ?? '']

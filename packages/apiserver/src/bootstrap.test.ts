@@ -27,6 +27,10 @@ describe('a new cluster', () => {
     expect(names('clusterrolebindings.rbac.authorization.k8s.io')).toContain('cluster-admin')
   })
 
+  it('has a default class of storage', () => {
+    expect(names('storageclasses.storage.k8s.io')).toEqual(['standard'])
+  })
+
   it('reaches its API by the first address of the Service range', async () => {
     const key = { namespace: 'default', name: 'kubernetes' }
     const service = await test.server.get(test.request, services as ResourceDefinition<any>, key)

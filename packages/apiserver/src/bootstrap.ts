@@ -9,6 +9,7 @@ import {
   type ResourceDefinition,
   serviceCidrs,
   services,
+  storageClasses,
 } from '@binnacle/resources'
 import type { ApiServer, RequestContext } from './api-server.ts'
 
@@ -52,6 +53,7 @@ export async function bootstrapCluster(server: ApiServer, advertised: Advertised
         'Used for system critical pods that must not be moved from their current node.',
       ),
     ),
+    ensure(server, storageClasses as ResourceDefinition, standardClass),
     ensure(server, clusterRoles as ResourceDefinition, clusterAdmin),
     ensure(server, clusterRoleBindings as ResourceDefinition, clusterAdminBinding),
     ensure(
@@ -84,6 +86,17 @@ function object(
 
 function priorityClass(name: string, value: number, description: string): KubernetesObject {
   return object('scheduling.k8s.io/v1', 'PriorityClass', { name }, { value, description })
+}
+
+/** What claims get that name no class: a directory on the node of the first pod that uses it. */
+const standardClass = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+  provisioner: 'binnacle.dev/local-path',
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+  allowVolumeExpansion: true,
 }
 
 const bootstrapLabels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }

@@ -36,6 +36,9 @@ const batchMax = 250
 const flushMs = 50
 const rememberedMax = 8192
 
+/** Counted over all recorders of the process: two that tell of one object in one moment must not give their events one name. */
+let sequence = 0
+
 interface Remembered {
   event: Event
   count: number
@@ -52,7 +55,6 @@ export class BatchedEventRecorder implements EventRecorder {
   readonly #queued = new Set<Remembered>()
   #timer: NodeJS.Timeout | undefined
   #flushing = false
-  #sequence = 0
 
   constructor(client: Client, source: EventSource) {
     this.#client = client
@@ -137,7 +139,7 @@ export class BatchedEventRecorder implements EventRecorder {
     const { name, namespace, uid, resourceVersion } = object.metadata
     const host = about.host ?? this.#source.host
     const nowMs = Date.now()
-    const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(this.#sequence++ % 1_000_000)).toString(16)
+    const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(sequence++ % 1_000_000)).toString(16)
     return {
       apiVersion: 'v1',
       kind: 'Event',

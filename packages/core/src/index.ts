@@ -7,10 +7,18 @@ import type { Controller } from './controller.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
+import { ephemeralVolumeController } from './controllers/ephemeral-volume/reconcile.ts'
+import { localPathController } from './controllers/local-path-provisioner/reconcile.ts'
 import { namespaceController } from './controllers/namespace/reconcile.ts'
+import { persistentVolumeController } from './controllers/persistent-volume/reconcile.ts'
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
-import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
+import { volumeExpansionController } from './controllers/volume-expansion/reconcile.ts'
+import {
+  attributesClassProtectionController,
+  claimProtectionController,
+  volumeProtectionController,
+} from './controllers/volume-protection/reconcile.ts'
 
 export * from './controller.ts'
 export { GarbageCollector } from './controllers/garbage-collector/collector.ts'
@@ -27,11 +35,17 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
   return [
     deploymentController,
     replicaSetController(),
-    replicationControllerController(),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
     endpointsController,
     endpointSliceController,
+    persistentVolumeController(),
+    volumeExpansionController,
+    claimProtectionController,
+    volumeProtectionController,
+    attributesClassProtectionController,
+    ephemeralVolumeController,
+    localPathController,
   ]
 }

@@ -351,6 +351,7 @@ export class FakeCluster implements Client {
     keepOtherPart(resource, copy, old, subresource)
     resource.strategy.applyDefaults?.(copy)
     if (subresource === undefined) resource.strategy.prepareForUpdate?.(copy, old)
+    else if (subresource === 'status') resource.strategy.prepareForStatusUpdate?.(copy, old)
     if (resource.hasGeneration && !jsonEqual(desired(copy), desired(old)))
       copy.metadata.generation = (old.metadata.generation ?? 0) + 1
     const { strategy } = resource

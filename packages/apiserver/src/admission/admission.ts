@@ -3,6 +3,8 @@ import type { ResourceDefinition } from '@binnacle/resources'
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
+import { admitResize } from './claim-resize.ts'
+import { protectInUse } from './in-use-protection.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
 import { admitPod } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
@@ -24,6 +26,7 @@ export async function admitCreate(
   object: KubernetesObject,
 ): Promise<readonly Write[]> {
   if (definition.scope === 'Namespaced') await checkNamespace(env.store, definition, object)
+  protectInUse(definition.storageName, object)
   switch (definition.storageName) {
     case 'pods':
       await admitPod(env.store, object)
@@ -46,6 +49,7 @@ export async function admitUpdate(
   object: KubernetesObject,
   old: KubernetesObject,
 ): Promise<readonly Write[]> {
+  if (definition.storageName === 'persistentvolumeclaims') admitResize(env.store, object, old)
   return definition.storageName === 'services' ? env.admission.addresses.assign(object, old) : none
 }
 

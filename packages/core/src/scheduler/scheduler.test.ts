@@ -65,9 +65,8 @@ class Bench {
         },
         recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
         log: (_, message) => expect.unreachable(message),
-        informer: () => expect.unreachable('no plugin reads anything else'),
       },
-      (handle) => [defaultProfile(handle)],
+      (defaults) => [defaultProfile(defaults)],
     )
     this.scheduler.start()
   }

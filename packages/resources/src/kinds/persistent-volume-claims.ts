@@ -2,6 +2,7 @@ import { ageColumn, column } from '../columns.ts'
 import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { PersistentVolumeClaim } from '../generated/types.ts'
+import { persistentVolumeClaimStrategy } from './persistent-volume-claim-strategy.ts'
 import { persistentVolumes } from './persistent-volumes.ts'
 import { pods } from './pods.ts'
 
@@ -39,14 +40,7 @@ export const persistentVolumeClaims: ResourceDefinition<PersistentVolumeClaim> =
       volume: { to: () => persistentVolumes, by: 'name', path: 'spec.volumeName' },
       pods: { to: () => pods, by: 'namedBy', path: 'spec.volumes.persistentVolumeClaim.claimName' },
     },
-    strategy: {
-      applyDefaults(claim) {
-        if (claim.spec !== undefined) claim.spec.volumeMode ??= 'Filesystem'
-      },
-      prepareForCreate(claim) {
-        claim.status = { phase: 'Pending' }
-      },
-    },
+    strategy: persistentVolumeClaimStrategy,
   },
 )
 

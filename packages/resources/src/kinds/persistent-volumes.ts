@@ -2,6 +2,7 @@ import { ageColumn, column } from '../columns.ts'
 import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import type { PersistentVolume } from '../generated/types.ts'
+import { persistentVolumeStrategy } from './persistent-volume-strategy.ts'
 import { accessModesText } from './persistent-volume-claims.ts'
 
 /** A piece of storage. */
@@ -30,16 +31,6 @@ export const persistentVolumes: ResourceDefinition<PersistentVolume> = defineRes
       ageColumn,
       column('VolumeMode', (volume: PersistentVolume) => volume.spec?.volumeMode ?? '<unset>', { wide: true }),
     ],
-    strategy: {
-      applyDefaults(volume) {
-        const { spec } = volume
-        if (spec === undefined) return
-        spec.persistentVolumeReclaimPolicy ??= 'Retain'
-        spec.volumeMode ??= 'Filesystem'
-      },
-      prepareForCreate(volume) {
-        volume.status = { phase: 'Pending' }
-      },
-    },
+    strategy: persistentVolumeStrategy,
   },
 )

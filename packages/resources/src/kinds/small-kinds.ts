@@ -12,6 +12,7 @@ import {
   roleBindingStrategy,
   roleStrategy,
 } from './rbac-strategies.ts'
+import { storageClassStrategy, volumeAttributesClassStrategy } from './storage-class-strategies.ts'
 
 /** A claim to act as the leader, or to be alive. */
 export const leases: ResourceDefinition<k8s.Lease> = defineResource<k8s.Lease>('coordination.k8s.io', 'v1', 'leases', {
@@ -237,12 +238,7 @@ export const storageClasses: ResourceDefinition<k8s.StorageClass> = defineResour
       ageColumn,
     ],
     edges: { volumeClaims: persistentVolumeClaimsOf },
-    strategy: {
-      applyDefaults(storage) {
-        storage.reclaimPolicy ??= 'Delete'
-        storage.volumeBindingMode ??= 'Immediate'
-      },
-    },
+    strategy: storageClassStrategy,
   },
 )
 /** Changeable attributes of volumes. */
@@ -250,6 +246,7 @@ export const volumeAttributesClasses: ResourceDefinition<k8s.VolumeAttributesCla
   defineResource<k8s.VolumeAttributesClass>('storage.k8s.io', 'v1', 'volumeattributesclasses', {
     shortNames: ['vac'],
     columns: [column('DriverName', (attributes: k8s.VolumeAttributesClass) => attributes.driverName), ageColumn],
+    strategy: volumeAttributesClassStrategy,
   })
 /** A volume that is to be attached to a node. */
 export const volumeAttachments: ResourceDefinition<k8s.VolumeAttachment> = defineResource<k8s.VolumeAttachment>(

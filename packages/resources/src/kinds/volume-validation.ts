@@ -8,7 +8,7 @@ import {
   required,
   tryParseQuantity,
 } from '@binnacle/apimachinery'
-import type { Volume } from '../generated/types.ts'
+import type { PersistentVolumeClaimTemplate, Volume } from '../generated/types.ts'
 import {
   type FieldReference,
   fieldReferenceErrors,
@@ -16,6 +16,7 @@ import {
   type ResourceReference,
 } from './downward-api-validation.ts'
 import { labelErrors, labelSelectorErrors, optionalOneOf, present } from './field-checks.ts'
+import { validateClaimSpec } from './persistent-volume-claim-strategy.ts'
 
 /** Rules of a pod's volumes, as kube-apiserver's `ValidateVolumes`. */
 
@@ -92,8 +93,11 @@ const sourceRules: Record<string, (source: Source, path: string) => FieldError[]
   projected: projectedErrors,
   scaleIO: needs('gateway', 'system', 'volumeName'),
   csi: needs('driver'),
-  ephemeral: (source, path) =>
-    source['volumeClaimTemplate'] === undefined ? [required(`${path}.volumeClaimTemplate`)] : [],
+  ephemeral: (source, path) => {
+    const here = `${path}.volumeClaimTemplate`
+    const template = source['volumeClaimTemplate'] as PersistentVolumeClaimTemplate | undefined
+    return template === undefined ? [required(here)] : validateClaimSpec(template.spec ?? {}, `${here}.spec`)
+  },
   image: needs('reference'),
 }
 

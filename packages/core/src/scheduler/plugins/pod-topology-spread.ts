@@ -106,27 +106,18 @@ class RequiredSpread implements FilterPlugin {
     return kept
   }
 
-  reasons(cycle: Cycle, slot: number): readonly string[] {
-    return [
-      this.mayYield(cycle, slot)
-        ? "node(s) didn't match pod topology spread constraints"
-        : "node(s) didn't match pod topology spread constraints (missing required label)",
-    ]
-  }
-
-  mayYield(_cycle: Cycle, slot: number): boolean {
+  reasons(_cycle: Cycle, slot: number): readonly string[] {
     for (const [t, { constraint, values, podsByDomain }] of this.#tallies.entries()) {
       const domain = values[slot] as number
-      if (domain < 0) return false
+      if (domain < 0) return ["node(s) didn't match pod topology spread constraints (missing required label)"]
       if ((podsByDomain[domain] as number) + constraint.selfCount - (this.#fewest[t] as number) > constraint.maxSkew)
-        return true
+        break
     }
-    return true
+    return ["node(s) didn't match pod topology spread constraints"]
   }
 
   mayHelp(event: ClusterEvent, shape: PodShape): boolean {
-    if (event.type === 'nodeRemoved' || event.type === 'podUpdated') return true
-    if (event.type === 'object') return false
+    if (event.type === 'nodeRemoved') return true
     if (event.type === 'node') return (event.change & (nodeChange.added | nodeChange.labels | nodeChange.taints)) !== 0
     const other = event.pod.shape
     if (other.namespace !== shape.namespace) return false

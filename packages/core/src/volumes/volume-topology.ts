@@ -1,0 +1,30 @@
+import { Selector, type Requirement } from '@binnacle/apimachinery'
+import type { Node, NodeSelectorTerm, PersistentVolume } from '@binnacle/resources'
+
+/** From where a volume can be reached. */
+
+/** True when pods on the node can use the volume (upstream `CheckNodeAffinity`: one of the terms must hold; no terms, no limit). */
+export function admitsNode(volume: PersistentVolume, node: Node): boolean {
+  const required = volume.spec?.nodeAffinity?.required
+  return required === undefined || required.nodeSelectorTerms.some((term) => termHolds(term, node))
+}
+
+// An empty term matches nothing.
+function termHolds({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
+  if (matchExpressions.length === 0 && matchFields.length === 0) return false
+  const labels = new Selector(matchExpressions.map(requirementOf))
+  const fields = new Selector(matchFields.map(requirementOf))
+  return labels.matches(node.metadata.labels) && fields.matches({ 'metadata.name': node.metadata.name })
+}
+
+function requirementOf({
+  key,
+  operator,
+  values = [],
+}: {
+  key: string
+  operator: string
+  values?: string[]
+}): Requirement {
+  return { key, operator: operator as Requirement['operator'], values }
+}
