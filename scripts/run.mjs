@@ -15,7 +15,7 @@ const targets = {
   test: { dashboard: true, command: ['scripts/test.mjs'] },
   check: { command: ['scripts/check.mjs'] },
   bench: { command: ['bench/main.ts'] },
-  generate: {},
+  generate: { command: ['test/repo/write-compatibility-page.ts'] },
 }
 
 const chosen = targets[target ?? '']

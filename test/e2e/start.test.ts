@@ -24,6 +24,14 @@ describe('npm start', () => {
     expect(readFileSync(path.join(product.dataDir, 'ca.crt'), 'utf8')).toContain('BEGIN CERTIFICATE')
   })
 
+  it('shows how far it is, where everything is, and how to end it', () => {
+    const steps = [...product.output.matchAll(/^ {2}✓ (.+) \(\d+\.\d s\)$/gm)].map((match) => match[1])
+    expect(steps).toEqual(['Keys and certificates', 'Postgres', 'API server', 'Workers', '2 simulated nodes'])
+    expect(product.output).toContain(`Binnacle runs. 'npm stop -- --data-dir ${product.dataDir}' ends it.`)
+    expect(product.output).toContain(product.endpoints.graphql)
+    expect(product.output).toContain(`export KUBECONFIG=${product.dataDir}/admin.kubeconfig`)
+  })
+
   it('serves requests with the admin token and refuses those without', async () => {
     const answer = await https(product, `${product.endpoints.api}/api/v1/namespaces`)
     expect(answer.status).toBe(200)

@@ -1,5 +1,6 @@
 /** Log lines: one JSON object a line on standard error, a constant message and its values. */
 
+/** How much a line matters, least first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Writes one line. */

@@ -33,10 +33,10 @@ async function start(options: StartOptions, args: readonly string[]): Promise<vo
   try {
     const endpoints = await cluster.start()
     if (stopping === undefined) process.stdout.write(summary(options, endpoints))
-    process.send?.({ started: true })
+    tell({})
   } catch (error) {
     if (stopping === undefined) await cluster.stop()
-    process.send?.({ failed: error instanceof PlainError ? error.message : String((error as Error).stack) })
+    tell({ failed: error instanceof PlainError ? error.message : String((error as Error).stack) })
     if (stopping === undefined) {
       process.stderr.write(
         error instanceof PlainError ? `binnacle: ${error.message}\n` : `binnacle: ${(error as Error).stack}\n`,
@@ -53,7 +53,19 @@ async function end(cluster: Cluster): Promise<void> {
   process.exit(0)
 }
 
-// A second process does the work and stays; this one waits for its word and passes it on.
+/** What the process that stays says to the one that waits for it. */
+interface Word {
+  /** A line for the terminal; more follows. */
+  readonly progress?: string
+  readonly failed?: string
+}
+
+// Nobody listens to a process that was started by hand, or once everything runs.
+function tell(word: Word): void {
+  if (process.connected) process.send?.(word)
+}
+
+// A second process does the work and stays; this one shows its progress and waits for its last word.
 async function startDetached(options: StartOptions, args: readonly string[]): Promise<void> {
   const directory = new DataDirectory(options.dataDir)
   try {
@@ -67,13 +79,29 @@ async function startDetached(options: StartOptions, args: readonly string[]): Pr
     stdio: ['ignore', log, log, 'ipc'],
   })
   closeSync(log)
+  let interrupted = false
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      interrupted = true
+      child.kill('SIGTERM')
+    })
+  }
   const failure = await new Promise<string | undefined>((resolve) => {
     const timer = setTimeout(
       () => resolve(`It did not become healthy within ${detachMsMax / 1000} s; see ${directory.logs}.`),
       detachMsMax,
     )
-    child.once('message', (message: { failed?: string }) => resolve(message.failed))
-    child.once('exit', (code) => resolve(`It ended with exit code ${code}; see ${directory.logs}.`))
+    child.on('message', ({ progress, failed }: Word) => {
+      if (progress === undefined) resolve(failed)
+      else process.stdout.write(progress)
+    })
+    child.once('exit', (code) =>
+      resolve(
+        interrupted
+          ? 'It was stopped before it was healthy.'
+          : `It ended with exit code ${code}; see ${directory.logs}.`,
+      ),
+    )
     child.once('disconnect', () => clearTimeout(timer))
   })
   if (failure !== undefined) {
@@ -104,13 +132,17 @@ async function stop(options: StartOptions): Promise<void> {
 }
 
 function terminalProgress(): Progress {
+  const show = (line: string): void => {
+    process.stdout.write(line)
+    tell({ progress: line })
+  }
   return {
-    note: (text) => process.stdout.write(`  ${text}\n`),
+    note: (text) => show(`  ${text}\n`),
     async step(title, run) {
       const startedMs = Date.now()
       if (process.stdout.isTTY) process.stdout.write(`  … ${title}`)
       const result = await run()
-      process.stdout.write(
+      show(
         `${process.stdout.isTTY ? '\r\x1b[K' : ''}  ✓ ${title} (${((Date.now() - startedMs) / 1000).toFixed(1)} s)\n`,
       )
       return result
@@ -118,10 +150,15 @@ function terminalProgress(): Progress {
   }
 }
 
+function stopCommand({ dataDir }: StartOptions): string {
+  const isDefault = dataDir === parseOptions([], process.cwd()).dataDir
+  return isDefault ? 'npm stop' : `npm stop -- --data-dir ${dataDir}`
+}
+
 function summary(options: StartOptions, endpoints: Endpoints): string {
   const directory = new DataDirectory(options.dataDir)
   return `
-Binnacle runs.${options.detach ? " 'npm stop' ends it." : ' Ctrl-C ends it.'}
+Binnacle runs. ${options.detach ? `'${stopCommand(options)}'` : 'Ctrl-C'} ends it.
 
   Dashboard    ${endpoints.dashboard ?? 'off'}${endpoints.dashboard === null ? '' : `   (sign in with the token in ${directory.adminToken})`}
   GraphQL      ${endpoints.graphql}

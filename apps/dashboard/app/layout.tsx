@@ -4,6 +4,7 @@ import { type ReactNode, Suspense } from 'react'
 import { Shell } from '../src/shell/shell'
 import './globals.css'
 
+/** What the browser's tab says. */
 export const metadata: Metadata = { title: 'Binnacle', description: 'Live state of the cluster' }
 
 /** The frame of every page: sign-in, navigation, namespaces; the page itself is inside. */

@@ -12,6 +12,7 @@ import { localPathController } from './controllers/local-path-provisioner/reconc
 import { namespaceController } from './controllers/namespace/reconcile.ts'
 import { persistentVolumeController } from './controllers/persistent-volume/reconcile.ts'
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
+import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
 import { volumeExpansionController } from './controllers/volume-expansion/reconcile.ts'
 import {
@@ -35,6 +36,7 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
   return [
     deploymentController,
     replicaSetController(),
+    replicationControllerController(),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

@@ -30,7 +30,8 @@ export type CompactSchemas = Record<string, { readonly d: string; readonly f: re
 const special: Record<string, CompactType> = { V1MicroTime: 'microTime', IntOrString: 'intOrString' }
 
 const here = path.dirname(fileURLToPath(import.meta.url))
-const output = path.join(here, '../src/generated')
+// Another folder may be named, to compare without changing anything.
+const output = process.argv[2] ?? path.join(here, '../src/generated')
 const genFolder = path.join(
   path.dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node/package.json')),
   'dist/gen',

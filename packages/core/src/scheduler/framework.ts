@@ -1,11 +1,22 @@
+import type { KubernetesObject } from '@binnacle/apimachinery'
+import type { BatchWrite, Client, EventRecorder, Informer } from '@binnacle/client'
+import type { ResourceDefinition } from '@binnacle/resources'
+import type { Log } from '../controller.ts'
 import type { ClusterState, PlacedPod } from './cluster-state.ts'
+import type { DefaultSelectors } from './default-selector.ts'
 import type { PodShape } from './pod-shape.ts'
+import type { Sortable } from './plugins/priority-sort.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
+import type { WaitingPods } from './waiting-pods.ts'
 
 /**
  * The extension points of kube-scheduler's framework, by column rather than by node: a filter or score is given all candidate
- * slots at once and loops over the node table's arrays itself. One decision runs at a time and without interruption, so a plugin
- * keeps what its preFilter or preScore computed in its own fields until the next.
+ * slots at once and loops over the node table's arrays itself. One decision runs at a time and without interruption up to permit, so a
+ * plugin keeps what its preFilter or preScore computed in its own fields until the next; what preBind and later points need of a
+ * decision it keeps by the pod's uid from reserve on.
+ *
+ *   preEnqueue → queueSort → preFilter, filter → postFilter (when nothing fits) → preScore, score → reserve → permit
+ *     → preBind → bind → postBind
  */
 
 /** What one decision is about. */
@@ -22,12 +33,37 @@ export type ClusterEvent =
   | { readonly type: 'nodeRemoved' }
   /** A pod is counted on its node, or no longer counted there. A change of a pod is both. */
   | { readonly type: 'podPlaced' | 'podRemoved'; readonly pod: PlacedPod }
+  /** The waiting pod itself changed in what scheduling reads; `before` is its shape until now. */
+  | { readonly type: 'podUpdated'; readonly before: PodShape }
+  /** Another object that plugins read came, changed or went (volumes, claims, classes); told by the plugin that follows it. */
+  | {
+      readonly type: 'object'
+      readonly kind: string
+      readonly change: 'add' | 'update' | 'delete'
+      readonly object: KubernetesObject
+      readonly old?: KubernetesObject | undefined
+    }
+
+/** Why a plugin after the filters turns a pod down: for now (`unschedulable`), or because something went wrong. */
+export interface Rejection {
+  readonly kind: 'unschedulable' | 'error'
+  readonly message: string
+}
 
 /** Keeps pods out of the queue until they are ready to be tried. */
 export interface PreEnqueuePlugin {
   readonly name: string
   /** Why the pod must wait; undefined when it need not. */
   preEnqueue(pod: SchedulablePod): string | undefined
+  /** Whether the pod may be ready after the event. Absent: only a change of the pod itself is a reason to ask again. */
+  mayHelp?(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
+}
+
+/** The order in which pods are tried; all profiles of a scheduler have the same. */
+export interface QueueSortPlugin {
+  readonly name: string
+  /** Negative when `a` goes first. */
+  compare(a: Sortable, b: Sortable): number
 }
 
 /** What a preFilter found: nothing to filter, go on, go on with these nodes only, or no node can ever do. */
@@ -37,9 +73,15 @@ export type PreFilterResult =
   | { readonly nodeNames: ReadonlySet<string> }
   | { readonly rejection: string }
 
-/** Says which nodes can take a pod. */
-export interface FilterPlugin {
+/** Tells after which events a pod that the plugin rejected is worth another try (kube-scheduler's queueing hints). */
+export interface RequeueHints {
   readonly name: string
+  /** Whether a pod that this plugin rejected may fit after the event. */
+  mayHelp(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
+}
+
+/** Says which nodes can take a pod. */
+export interface FilterPlugin extends RequeueHints {
   preFilter(cycle: Cycle): PreFilterResult
   /**
    * Keeps those of `slots[0..count)` that can take the pod, in place and in order, and returns how many they are. The verdicts of the
@@ -48,8 +90,34 @@ export interface FilterPlugin {
   filter(cycle: Cycle, slots: Int32Array, count: number): number
   /** Why the slot was not kept, in kube-scheduler's words. Called after `filter`, within the same decision. */
   reasons(cycle: Cycle, slot: number): readonly string[]
-  /** Whether a pod that this plugin rejected may fit after the event (kube-scheduler's queueing hints). */
-  mayHelp(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
+  /**
+   * Whether the slot that was not kept might be kept if pods left it: kube-scheduler's Unschedulable in place of
+   * UnschedulableAndUnresolvable. Called as `reasons` is.
+   */
+  mayYield(cycle: Cycle, slot: number): boolean
+}
+
+/** Why a pod fits nowhere, for postFilters. */
+export interface FailedSearch {
+  /** Slots whose rejection may be mended if pods leave them. */
+  readonly yielding: Int32Array
+  /** Nodes that are not among them. */
+  readonly unyieldingCount: number
+  readonly filters: readonly FilterPlugin[]
+}
+
+/** What a postFilter made of it. */
+export interface PostFilterResult {
+  /** The node that the pod is to have once it is free; '' to give up the one that it has been promised; undefined: leave it as it is. */
+  readonly nominatedNodeName?: string | undefined
+  /** Follows the reasons in the message when no node is nominated. */
+  readonly message?: string | undefined
+}
+
+/** Tries to make room when no node can take a pod. */
+export interface PostFilterPlugin {
+  readonly name: string
+  postFilter(cycle: Cycle, failed: FailedSearch): PostFilterResult
 }
 
 /** Says which of the nodes that can take a pod suit it best. */
@@ -61,13 +129,109 @@ export interface ScorePlugin {
   score(cycle: Cycle, slots: Int32Array, count: number, scores: Float64Array): void
 }
 
+/** Sets aside what the pod will use on its node besides what the node table counts. */
+export interface ReservePlugin {
+  readonly name: string
+  /** Called within the decision, after its filters; the pod is already counted on the slot. Undefined: reserved. */
+  reserve(cycle: Cycle, slot: number): Rejection | undefined
+  /** Takes it back: a later point turned the pod down, or the binding failed. Also called when `reserve` was not, or refused. */
+  unreserve(placement: Placement): void
+}
+
+/** Lets a placed pod be bound, refuses it, or holds it. */
+export interface PermitPlugin {
+  readonly name: string
+  /** A pod to wait is held until {@link WaitingPods} allows it by every plugin that asked; after `waitMs` it is rejected. */
+  permit(cycle: Cycle, slot: number): 'allow' | Rejection | { readonly waitMs: number }
+  /** As {@link RequeueHints}; absent: any event may help. */
+  mayHelp?(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
+}
+
+/** A pod with its node, on the way to being bound. */
+export interface Placement {
+  readonly pod: SchedulablePod
+  readonly shape: PodShape
+  readonly nodeName: string
+}
+
+/** Does what must be done before a pod is bound. */
+export interface PreBindPlugin {
+  readonly name: string
+  /** False when there is nothing to do for the pod; then binding need not wait. Asked right after permit. */
+  needsPreBind(placement: Placement): boolean
+  /** Resolves when the pod may be bound. @throws Error in kube-scheduler's words; the signal ends waiting in vain */
+  preBind(placement: Placement, signal: AbortSignal): Promise<void>
+}
+
+/** Binds a pod to its node. */
+export interface BindPlugin {
+  readonly name: string
+  /** A write that goes with those of other pods, or a binding of its own; `skip` leaves it to the next plugin. */
+  bind(placement: Placement): BatchWrite | Promise<void> | 'skip'
+}
+
+/** Learns that a pod is bound. */
+export interface PostBindPlugin {
+  readonly name: string
+  postBind(placement: Placement): void
+}
+
+/** What one plugin does at the points that it extends. preFilter and filter go together, and so do preScore and score. */
+export interface Plugin {
+  readonly name: string
+  readonly preEnqueue?: PreEnqueuePlugin
+  readonly queueSort?: QueueSortPlugin
+  readonly filter?: FilterPlugin
+  readonly postFilter?: PostFilterPlugin
+  readonly score?: ScorePlugin
+  readonly reserve?: ReservePlugin
+  readonly permit?: PermitPlugin
+  readonly preBind?: PreBindPlugin
+  readonly bind?: BindPlugin
+  readonly postBind?: PostBindPlugin
+}
+
+/** What plugins are made with. */
+export interface SchedulerHandle {
+  readonly cluster: ClusterState
+  readonly defaults: DefaultSelectors
+  readonly client: Client
+  readonly waitingPods: WaitingPods
+  readonly recordEvent: EventRecorder['record']
+  readonly log: Log
+  nowMs(): number
+  /** Calls back once after the given time; returns how to call it off. */
+  setTimer(callback: () => void, afterMs: number): () => void
+  /** The shared informer of a resource that the plugin's definition names in `reads`. */
+  informer<T extends KubernetesObject>(resource: ResourceDefinition<T>): Informer<T>
+  /** Tells of a change that only plugins follow, so that pods which it may help are tried again. */
+  announce(event: ClusterEvent): void
+}
+
+/** How a plugin of a name is made, once for each profile that has it. */
+export interface PluginDefinition {
+  readonly name: string
+  /** Resources that it reads besides nodes, pods and what pods belong to. */
+  readonly reads?: readonly ResourceDefinition<any>[]
+  create(handle: SchedulerHandle): Plugin
+}
+
 /** The plugins that pods of one `spec.schedulerName` are scheduled with. */
 export interface Profile {
   readonly schedulerName: string
   readonly preEnqueue: readonly PreEnqueuePlugin[]
-  /** In order: the first that rejects a node gives the reason. At most 31. */
+  readonly queueSort: QueueSortPlugin
+  /** In order: the first that rejects a node gives the reason. */
   readonly filters: readonly FilterPlugin[]
+  readonly postFilters: readonly PostFilterPlugin[]
   readonly scores: readonly { readonly plugin: ScorePlugin; readonly weight: number }[]
+  readonly reserve: readonly ReservePlugin[]
+  readonly permit: readonly PermitPlugin[]
+  readonly preBind: readonly PreBindPlugin[]
+  readonly bind: readonly BindPlugin[]
+  readonly postBind: readonly PostBindPlugin[]
+  /** Those that may reject a pod, filters first: bit i of a queued pod's rejectors is the i-th. At most 31. */
+  readonly rejectors: readonly RequeueHints[]
 }
 
 /** The best score (kube-scheduler `MaxNodeScore`). */

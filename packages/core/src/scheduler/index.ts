@@ -8,8 +8,9 @@ import {
   statefulSets,
 } from '@binnacle/resources'
 import type { ReconcileContext, Runnable } from '../controller.ts'
-import type { DefaultSelectors, GroupingKind } from './default-selector.ts'
-import type { Profile } from './framework.ts'
+import type { GroupingKind } from './default-selector.ts'
+import type { Profile, SchedulerHandle } from './framework.ts'
+import { inTreePlugins } from './plugins/registry.ts'
 import { defaultProfile, defaultSchedulerName } from './profile.ts'
 import type { PickOptions } from './schedule-one.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
@@ -20,7 +21,7 @@ export type { SchedulerFigures } from './scheduler.ts'
 /** How a scheduler decides. */
 export interface SchedulerOptions extends PickOptions {
   /** The plugins by scheduler name; by default kube-scheduler's, for `default-scheduler`. */
-  profiles?(defaults: DefaultSelectors): readonly Profile[]
+  profiles?(handle: SchedulerHandle): readonly Profile[]
 }
 
 /** A scheduler among the other loops of a process. */
@@ -41,7 +42,12 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
   let scheduler: Scheduler | undefined
   return {
     name: defaultSchedulerName,
-    reads: [nodes, pods, ...groupings.map(([, resource]) => resource)],
+    reads: [
+      nodes,
+      pods,
+      ...groupings.map(([, resource]) => resource),
+      ...inTreePlugins.flatMap(({ definition }) => definition.reads ?? []),
+    ],
     get figures() {
       return scheduler?.figures
     },
@@ -67,8 +73,9 @@ function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Sche
     },
     recordEvent: context.events.record.bind(context.events),
     log: context.log,
+    informer: context.informer.bind(context),
   }
-  return new Scheduler(environment, options.profiles ?? ((defaults) => [defaultProfile(defaults)]), options)
+  return new Scheduler(environment, options.profiles ?? ((handle) => [defaultProfile(handle)]), options)
 }
 
 /** Tells the scheduler of everything there is and of every change. What pods belong to comes before the pods. */

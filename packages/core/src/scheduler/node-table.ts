@@ -10,6 +10,7 @@ import type { SchedulableNode, Taint } from './scheduled-objects.ts'
 
 /** Column numbers of the resources that every node has. */
 export const cpuColumn = 0
+/** See {@link cpuColumn}. */
 export const memoryColumn = 1
 
 /** What changed of a node, as bits: a hint for pods that wait. */

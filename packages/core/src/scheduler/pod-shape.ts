@@ -31,6 +31,12 @@ export interface PodShape {
   readonly nonZeroMemory: number
 }
 
+/** How much pods of the shape take of a resource column. */
+export function requestOf(shape: PodShape, column: number): number {
+  const index = shape.requestColumns.indexOf(column)
+  return index < 0 ? 0 : (shape.requestAmounts[index] as number)
+}
+
 /** Shapes and rules remembered; a cluster has about one per workload. */
 const shapesMax = 20_000
 

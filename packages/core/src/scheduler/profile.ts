@@ -1,31 +1,56 @@
-import type { DefaultSelectors } from './default-selector.ts'
-import type { Profile } from './framework.ts'
-import { balancedAllocationScore } from './plugins/balanced-allocation.ts'
-import { nodeAffinityFilter, nodeAffinityScore } from './plugins/node-affinity.ts'
-import { nodeName } from './plugins/node-name.ts'
-import { nodePorts } from './plugins/node-ports.ts'
-import { nodeUnschedulable } from './plugins/node-rules.ts'
-import { createPodTopologySpread } from './plugins/pod-topology-spread.ts'
-import { leastAllocatedScore, resourcesFit } from './plugins/resources-fit.ts'
-import { schedulingGates } from './plugins/scheduling-gates.ts'
-import { taintFilter, taintScore } from './plugins/taint-toleration.ts'
+import type { Plugin, PluginDefinition, Profile, RequeueHints, SchedulerHandle } from './framework.ts'
+import { prioritySort } from './plugins/priority-sort.ts'
+import { inTreePlugins } from './plugins/registry.ts'
 
 /** The scheduler that pods get which name none. */
 export const defaultSchedulerName = 'default-scheduler'
 
-/** kube-scheduler's default plugins in its order and with its weights. */
-export function defaultProfile(defaults: DefaultSelectors, schedulerName = defaultSchedulerName): Profile {
-  const spread = createPodTopologySpread(defaults)
+/** A plugin of a profile. */
+export interface ProfilePlugin {
+  readonly plugin: Plugin
+  /** How much its score counts. */
+  readonly weight: number
+}
+
+/** Puts together a profile: at each point the plugins in the order given. */
+export function composeProfile(schedulerName: string, plugins: readonly ProfilePlugin[]): Profile {
+  const at = <K extends keyof Plugin>(point: K): NonNullable<Plugin[K]>[] =>
+    plugins.flatMap(({ plugin }) => (plugin[point] === undefined ? [] : [plugin[point] as NonNullable<Plugin[K]>]))
+  const filters = at('filter')
+  const permit = at('permit')
+  // A plugin that rejects at two points tells by its filter when to try again.
+  const others = permit.filter(hasHints).filter((p) => !filters.some((f) => f.name === p.name))
   return {
     schedulerName,
-    preEnqueue: [schedulingGates],
-    filters: [nodeUnschedulable, nodeName, taintFilter, nodeAffinityFilter, nodePorts, resourcesFit, spread.filter],
-    scores: [
-      { plugin: taintScore, weight: 3 },
-      { plugin: nodeAffinityScore, weight: 2 },
-      { plugin: leastAllocatedScore, weight: 1 },
-      { plugin: spread.score, weight: 2 },
-      { plugin: balancedAllocationScore, weight: 1 },
-    ],
+    preEnqueue: at('preEnqueue'),
+    queueSort: at('queueSort')[0] ?? prioritySort,
+    filters,
+    postFilters: at('postFilter'),
+    scores: plugins.flatMap(({ plugin: { score }, weight }) =>
+      score === undefined ? [] : [{ plugin: score, weight }],
+    ),
+    reserve: at('reserve'),
+    permit,
+    preBind: at('preBind'),
+    bind: at('bind'),
+    postBind: at('postBind'),
+    rejectors: [...filters, ...others],
   }
+}
+
+function hasHints<P extends Partial<RequeueHints>>(plugin: P): plugin is P & RequeueHints {
+  return plugin.mayHelp !== undefined
+}
+
+/** kube-scheduler's default plugins in its order and with its weights, and further ones. */
+export function defaultProfile(
+  handle: SchedulerHandle,
+  schedulerName = defaultSchedulerName,
+  further: readonly PluginDefinition[] = [],
+): Profile {
+  const plugins = [...inTreePlugins, ...further.map((definition) => ({ definition, weight: 1 }))]
+  return composeProfile(
+    schedulerName,
+    plugins.map(({ definition, weight }) => ({ plugin: definition.create(handle), weight })),
+  )
 }

@@ -1,6 +1,7 @@
 import { Heap } from './heap.ts'
 import type { PodShape } from './pod-shape.ts'
 import { prioritySort } from './plugins/priority-sort.ts'
+import type { QueueSortPlugin } from './framework.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 
 /**
@@ -49,7 +50,7 @@ export type MayHelp = (shape: PodShape, rejectors: number) => boolean
 /** kube-scheduler's scheduling queue. Times are given by the caller, so that it needs no clock. */
 export class SchedulingQueue {
   readonly #pods = new Map<string, QueuedPod>()
-  readonly #active = new Heap<QueuedPod>(prioritySort)
+  readonly #active: Heap<QueuedPod>
   readonly #backingOff = new Heap<QueuedPod>((a, b) => a.backoffEndsAtMs - b.backoffEndsAtMs || a.sequence - b.sequence)
   /** By shape: an event is judged once for all pods that are alike. */
   readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
@@ -57,6 +58,10 @@ export class SchedulingQueue {
   #sequence = 0
   /** No unschedulable pod has waited for too long before this. */
   #staleAtMs = Number.POSITIVE_INFINITY
+
+  constructor(order: QueueSortPlugin = prioritySort) {
+    this.#active = new Heap<QueuedPod>((a, b) => order.compare(a, b))
+  }
 
   /** Pods by state. */
   get counts(): QueueCounts {
@@ -69,10 +74,16 @@ export class SchedulingQueue {
   }
 
   /**
-   * Takes over a pod that has no node yet, new or changed. A change of what scheduling reads makes an unschedulable pod worth another
-   * try; other changes do not.
+   * Takes over a pod that has no node yet, new or changed. `isHelped` says whether a change of what scheduling reads makes an unschedulable
+   * pod worth another try; other changes do not.
    */
-  set(pod: SchedulablePod, shape: PodShape, gated: boolean, nowMs: number): void {
+  set(
+    pod: SchedulablePod,
+    shape: PodShape,
+    gated: boolean,
+    nowMs: number,
+    isHelped: (before: Readonly<QueuedPod>) => boolean = () => true,
+  ): void {
     const uid = pod.metadata.uid ?? ''
     const known = this.#pods.get(uid)
     if (known === undefined) {
@@ -89,12 +100,13 @@ export class SchedulingQueue {
       return
     }
     const before = known.state
+    const isRequeued = before === 'unschedulable' && isChanged && isHelped(known)
     this.#leave(known)
     known.shape = shape
     known.priority = priority
     if (gated) this.#enter(known, 'gated')
     else if (before === 'gated') this.#enter(known, 'active')
-    else if (before === 'unschedulable' && isChanged) this.#requeue(known, nowMs)
+    else if (isRequeued) this.#requeue(known, nowMs)
     else this.#enter(known, before)
   }
 

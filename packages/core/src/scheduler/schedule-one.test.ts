@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors } from './default-selector.ts'
 import { defaultProfile } from './profile.ts'
+import { testHandle } from './reference/test-handle.ts'
 import { feasibleNodesToFind, NodePicker, type Decision } from './schedule-one.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
 
@@ -44,7 +45,11 @@ const withCpu = (cpu: string): Partial<SchedulablePod['spec']> => ({
 function pick(nodes: readonly SchedulableNode[], p: SchedulablePod): Decision {
   const cluster = new ClusterState()
   for (const n of nodes) cluster.table.setNode(n)
-  return new NodePicker(cluster).pick(p, cluster.shapes.shapeOf(p), defaultProfile(new DefaultSelectors()))
+  return new NodePicker(cluster).pick(
+    p,
+    cluster.shapes.shapeOf(p),
+    defaultProfile(testHandle(cluster, new DefaultSelectors())),
+  )
 }
 
 const messageOf = (decision: Decision): string => (decision.kind === 'fits' ? decision.nodeName : decision.message)
@@ -123,7 +128,9 @@ describe('where a pod goes', () => {
       p.metadata.ownerReferences = [
         { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'rs', uid: 'rs', controller: true },
       ]
-      const nodeName = messageOf(picker.pick(p, cluster.shapes.shapeOf(p), defaultProfile(defaults)))
+      const nodeName = messageOf(
+        picker.pick(p, cluster.shapes.shapeOf(p), defaultProfile(testHandle(cluster, defaults))),
+      )
       cluster.place(p, nodeName, { assumed: true })
       return nodeName
     })
@@ -140,7 +147,7 @@ describe('where a pod goes', () => {
     const picker = new NodePicker(cluster, { random: () => 0.99 })
     const p = pod({})
     const first = [1, 2, 3].map(() =>
-      messageOf(picker.pick(p, cluster.shapes.shapeOf(p), defaultProfile(new DefaultSelectors()))),
+      messageOf(picker.pick(p, cluster.shapes.shapeOf(p), defaultProfile(testHandle(cluster, new DefaultSelectors())))),
     )
     expect(first).toEqual(['n0', 'n144', 'n288'])
   })

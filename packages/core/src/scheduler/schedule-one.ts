@@ -7,8 +7,15 @@ import type { SchedulablePod } from './scheduled-objects.ts'
 
 /** What came of one try. */
 export type Decision =
-  | { readonly kind: 'fits'; readonly nodeName: string; readonly evaluated: number; readonly feasible: number }
-  /** `rejectors` has bit i set when filter i of the profile rejected a node; 0 when there was no node to reject. */
+  | {
+      readonly kind: 'fits'
+      readonly cycle: Cycle
+      readonly slot: number
+      readonly nodeName: string
+      readonly evaluated: number
+      readonly feasible: number
+    }
+  /** `rejectors` has bit i set when the profile's rejector i, a filter, rejected a node; 0 when there was no node to reject. */
   | { readonly kind: 'unschedulable'; readonly message: string; readonly rejectors: number }
 
 /** How a {@link NodePicker} looks for nodes. */
@@ -71,7 +78,7 @@ export class NodePicker {
     this.#nextStart = (this.#nextStart + evaluated) % order.length
     if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
     const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
-    return { kind: 'fits', nodeName: table.names[slot] as string, evaluated, feasible }
+    return { kind: 'fits', cycle, slot, nodeName: table.names[slot] as string, evaluated, feasible }
   }
 
   #filter(

@@ -65,8 +65,9 @@ class Bench {
         },
         recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
         log: (_, message) => expect.unreachable(message),
+        informer: () => expect.unreachable('no plugin reads anything else'),
       },
-      (defaults) => [defaultProfile(defaults)],
+      (handle) => [defaultProfile(handle)],
     )
     this.scheduler.start()
   }

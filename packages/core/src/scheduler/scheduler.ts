@@ -1,14 +1,18 @@
-import { formatKey, formatTime, isConflict, isNotFound, keyOf } from '@binnacle/apimachinery'
-import type { BatchResult, BatchWrite, Client, EventRecorder } from '@binnacle/client'
+import { formatKey, formatTime, isConflict, isNotFound, type KubernetesObject, keyOf } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite, Client, EventRecorder, Informer } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import type { Log } from '../controller.ts'
 import { BatchWriter } from './batch-writer.ts'
+import { Binder, type BindFailure } from './binder.ts'
 import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors } from './default-selector.ts'
-import type { ClusterEvent, Profile } from './framework.ts'
+import { fitErrorMessage } from './fit-error.ts'
+import type { ClusterEvent, Profile, SchedulerHandle } from './framework.ts'
 import { SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
-import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
+import { NodePicker, type PickOptions } from './schedule-one.ts'
+import type { PodShape } from './pod-shape.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
+import { WaitingPods } from './waiting-pods.ts'
 
 /** What the scheduler needs around it. */
 export interface SchedulerEnvironment {
@@ -19,6 +23,8 @@ export interface SchedulerEnvironment {
   setTimer(callback: () => void, afterMs: number): () => void
   readonly recordEvent: EventRecorder['record']
   readonly log: Log
+  /** The shared informer of a resource that a plugin reads. */
+  informer<T extends KubernetesObject>(resource: ResourceDefinition<T>): Informer<T>
 }
 
 /** What the scheduler has done and has to do. */
@@ -29,6 +35,9 @@ export interface SchedulerFigures {
   readonly bindErrors: number
   readonly queue: QueueCounts
 }
+
+/** In the rejectors of a pod that a plugin without hints rejected: any event may help. */
+const anyEvent = 1 << 31
 
 /** Pods tried before other work gets its turn. */
 const podsPerSliceMax = 256
@@ -41,38 +50,58 @@ const sliceMs = 8
  */
 export class Scheduler {
   readonly cluster = new ClusterState()
-  readonly defaults: DefaultSelectors
-  readonly queue = new SchedulingQueue()
+  readonly defaults = new DefaultSelectors()
+  readonly queue: SchedulingQueue
   readonly #environment: SchedulerEnvironment
   readonly #profiles: ReadonlyMap<string, Profile>
   readonly #picker: NodePicker
   readonly #writer: BatchWriter
+  readonly #binder: Binder
   #isRunning = false
   #isWoken = false
   #cancelTimer: () => void = () => {}
   #timerAtMs = Number.POSITIVE_INFINITY
   #decisions = 0
-  #bound = 0
+  #boundCount = 0
   #unschedulable = 0
   #bindErrors = 0
 
+  /** `profilesOf` makes the profiles; all have one queue sort. */
   constructor(
     environment: SchedulerEnvironment,
-    profilesOf: (defaults: DefaultSelectors) => readonly Profile[],
+    profilesOf: (handle: SchedulerHandle) => readonly Profile[],
     options: PickOptions = {},
   ) {
     this.#environment = environment
-    this.defaults = new DefaultSelectors()
-    this.#profiles = new Map(profilesOf(this.defaults).map((profile) => [profile.schedulerName, profile]))
+    const { client, recordEvent, log } = environment
+    const waitingPods = new WaitingPods((callback, afterMs) => environment.setTimer(callback, afterMs))
+    const profiles = profilesOf({
+      cluster: this.cluster,
+      defaults: this.defaults,
+      client,
+      waitingPods,
+      recordEvent,
+      log,
+      nowMs: () => environment.nowMs(),
+      setTimer: (callback, afterMs) => environment.setTimer(callback, afterMs),
+      informer: (resource) => environment.informer(resource),
+      announce: (event) => this.#announce(event),
+    })
+    this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
+    this.queue = new SchedulingQueue(profiles[0]?.queueSort)
     this.#picker = new NodePicker(this.cluster, options)
-    this.#writer = new BatchWriter(environment.client, () => this.#wake())
+    this.#writer = new BatchWriter(client, () => this.#wake())
+    this.#binder = new Binder(this.cluster, this.#writer, waitingPods, {
+      bound: (queued, nodeName) => this.#bound(queued, nodeName),
+      failed: (failure) => this.#bindFailed(failure),
+    })
   }
 
   /** Counts since the start, and the queue's present state. */
   get figures(): SchedulerFigures {
     return {
       decisions: this.#decisions,
-      bound: this.#bound,
+      bound: this.#boundCount,
       unschedulable: this.#unschedulable,
       bindErrors: this.#bindErrors,
       queue: this.queue.counts,
@@ -90,7 +119,7 @@ export class Scheduler {
     this.#isRunning = false
     this.#cancelTimer()
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    await this.#writer.idle()
+    await this.#binder.stop()
   }
 
   /** A pod came or changed. */
@@ -108,6 +137,7 @@ export class Scheduler {
   podDeleted(pod: SchedulablePod): void {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
+    this.#binder.cancel(uid)
     const removed = this.cluster.unplace(uid)
     if (removed !== undefined) this.#announce({ type: 'podRemoved', pod: removed })
   }
@@ -141,20 +171,25 @@ export class Scheduler {
     const profile = this.#profiles.get(shape.schedulerName)
     if (profile === undefined) return
     const gated = profile.preEnqueue.some((plugin) => plugin.preEnqueue(pod) !== undefined)
-    this.queue.set(pod, shape, gated, this.#environment.nowMs())
+    this.queue.set(pod, shape, gated, this.#environment.nowMs(), ({ shape: before, rejectors }) =>
+      this.#mayHelp({ type: 'podUpdated', before }, shape, rejectors),
+    )
     if (this.queue.counts.active > 0) this.#wake()
   }
 
   /** Lets those waiting pods try again that the event may help. */
   #announce(event: ClusterEvent): void {
     if (this.queue.counts.unschedulable === 0) return
-    this.queue.move((shape, rejectors) => {
-      const filters = this.#profiles.get(shape.schedulerName)?.filters ?? []
-      // Rejected by no filter: there was no node at all.
-      if (rejectors === 0) return event.type === 'node'
-      return filters.some((f, i) => (rejectors & (1 << i)) !== 0 && f.mayHelp(event, shape, this.cluster))
-    }, this.#environment.nowMs())
+    this.queue.move((shape, rejectors) => this.#mayHelp(event, shape, rejectors), this.#environment.nowMs())
     this.#wake()
+  }
+
+  #mayHelp(event: ClusterEvent, shape: PodShape, rejectors: number): boolean {
+    // Rejected by no plugin: there was no node at all.
+    if (rejectors === 0) return event.type === 'node'
+    if ((rejectors & anyEvent) !== 0) return true
+    const plugins = this.#profiles.get(shape.schedulerName)?.rejectors ?? []
+    return plugins.some((plugin, i) => (rejectors & (1 << i)) !== 0 && plugin.mayHelp(event, shape, this.cluster))
   }
 
   #wake(): void {
@@ -184,47 +219,53 @@ export class Scheduler {
     const profile = this.#profiles.get(queued.shape.schedulerName) as Profile
     const decision = this.#picker.pick(queued.pod, queued.shape, profile)
     this.#decisions++
-    if (decision.kind === 'fits') this.#bind(queued, decision.nodeName)
+    if (decision.kind === 'fits') this.#binder.start(queued, profile, decision.cycle, decision.slot)
     else this.#reportUnschedulable(queued, decision)
   }
 
-  #bind(queued: QueuedPod, nodeName: string): void {
-    const { pod, uid } = queued
-    this.cluster.place(pod, nodeName, { assumed: true })
-    this.#writer.add({ verb: 'bind', pod: keyOf(pod), podUID: uid, nodeName }, (result) =>
-      'error' in result ? this.#bindFailed(queued, result.error) : this.#bindSucceeded(queued, nodeName),
-    )
-  }
-
-  #bindSucceeded({ pod, uid }: QueuedPod, nodeName: string): void {
-    this.#bound++
+  #bound({ pod, uid }: QueuedPod, nodeName: string): void {
+    this.#boundCount++
     this.queue.delete(uid)
     const message = `Successfully assigned ${formatKey(keyOf(pod))} to ${nodeName}`
     this.#environment.recordEvent(pod, 'Normal', 'Scheduled', message)
   }
 
-  #bindFailed(queued: QueuedPod, error: Error): void {
-    const { pod, uid } = queued
+  #bindFailed(failure: BindFailure): void {
+    const { queued, rejection, error } = failure
+    const { uid } = queued
+    // The pod's own news say that it is bound, or that it is gone.
     if (this.cluster.placedPod(uid)?.isAssumed !== true) return
     const forgotten = this.cluster.unplace(uid)
     if (forgotten !== undefined) this.#announce({ type: 'podRemoved', pod: forgotten })
-    if (isNotFound(error)) {
+    if (error !== undefined && isNotFound(error)) {
       this.queue.delete(uid)
       return
     }
-    this.#bindErrors++
-    this.queue.giveBackAfterError(queued, this.#environment.nowMs())
+    if (rejection.kind === 'unschedulable') this.#reportRejected(failure)
+    else this.#reportError(failure)
     this.#setTimer()
-    const message = `running Bind plugin "DefaultBinder": ${error.message}`
-    this.#environment.recordEvent(pod, 'Warning', 'FailedScheduling', message)
-    // A conflict tells that somebody else was quicker: the pod's own news says the rest.
-    if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
   }
 
-  #reportUnschedulable(queued: QueuedPod, decision: Decision & { kind: 'unschedulable' }): void {
+  #reportRejected({ queued, plugin, rejection }: BindFailure): void {
+    const plugins = this.#profiles.get(queued.shape.schedulerName)?.rejectors ?? []
+    const index = plugins.findIndex((p) => p.name === plugin)
+    const rejectors = index < 0 ? anyEvent : 1 << index
+    const message = fitErrorMessage(1, new Map([[rejection.message, 1]]))
+    this.#reportUnschedulable(queued, { message, rejectors })
+  }
+
+  #reportError({ queued, point, plugin, rejection, error }: BindFailure): void {
+    this.#bindErrors++
+    this.queue.giveBackAfterError(queued, this.#environment.nowMs())
+    const message = `running ${point} plugin "${plugin}": ${rejection.message}`
+    this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
+    // A conflict tells that somebody else was quicker: the pod's own news says the rest.
+    if (error === undefined || !isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
+  }
+
+  #reportUnschedulable(queued: QueuedPod, { message, rejectors }: { message: string; rejectors: number }): void {
     this.#unschedulable++
-    this.queue.giveBackUnschedulable(queued, decision.rejectors, this.#environment.nowMs())
-    const { message } = decision
+    this.queue.giveBackUnschedulable(queued, rejectors, this.#environment.nowMs())
     this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
     this.#writeCondition(queued, 'Unschedulable', message)
   }

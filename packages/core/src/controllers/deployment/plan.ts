@@ -3,9 +3,13 @@ import type { Deployment, ReplicaSet } from '@binnacle/resources'
 
 /** Decisions of the Deployment controller, free of effects (kube-controller-manager `deployment/util`, `rolling.go`, `sync.go`). */
 
+/** On a Deployment and its ReplicaSets: which rollout it is, counted from 1. */
 export const revisionAnnotation = 'deployment.kubernetes.io/revision'
+/** On a ReplicaSet: the replicas its Deployment asked for when it was last scaled, for scaling in proportion. */
 export const desiredAnnotation = 'deployment.kubernetes.io/desired-replicas'
+/** On a ReplicaSet: the replicas its Deployment allowed then, surge included. */
 export const maxAnnotation = 'deployment.kubernetes.io/max-replicas'
+/** On a ReplicaSet, its selector and its pods: which template they are of. */
 export const hashLabel = 'pod-template-hash'
 
 /** A ReplicaSet and the size it should get. */
@@ -14,6 +18,7 @@ export interface Scaling {
   readonly replicas: number
 }
 
+/** `spec.replicas`; 0 where it is not set, which defaulting does not leave to happen. */
 export const replicasOf = (object: { spec?: { replicas?: number } }): number => object.spec?.replicas ?? 0
 const sumOf = (sets: readonly ReplicaSet[], value: (set: ReplicaSet) => number): number =>
   sets.reduce((sum, set) => sum + value(set), 0)

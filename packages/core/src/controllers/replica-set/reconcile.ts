@@ -5,46 +5,74 @@ import {
   isNotFound,
   jsonEqual,
   type ObjectKey,
+  type Selector,
   selectorFromLabelSelector,
 } from '@binnacle/apimachinery'
 import type { BatchWrite } from '@binnacle/client'
-import { type Pod, pods, type ReplicaSet, replicaSets } from '@binnacle/resources'
+import { type Pod, pods, replicaSets, type ResourceDefinition } from '@binnacle/resources'
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 import { Expectations } from '../../expectations.ts'
 import { isPodActive } from '../../pod-state.ts'
 import { claim } from '../claim.ts'
 import { podFromTemplate } from '../pod-template.ts'
 import { planReplicas } from './plan.ts'
-import { replicaSetStatus } from './status.ts'
+import { type ReplicatedSet, replicaSetStatus } from './status.ts'
+
+/** A kind that asks for a number of equal pods: ReplicaSet, and ReplicationController, which differs in its selector only. */
+export interface ReplicatedKind<T extends ReplicatedSet> {
+  /** The controller's name: events come from `NAME-controller`. */
+  readonly name: string
+  readonly resource: ResourceDefinition<T>
+  selectorOf(set: T): Selector
+}
+
+interface Work<T extends ReplicatedSet> {
+  readonly kind: ReplicatedKind<T>
+  readonly context: ReconcileContext
+  readonly expectations: Expectations
+}
 
 /** Keeps the number of pods that each ReplicaSet controls equal to `spec.replicas`. */
 export function replicaSetController(): Controller {
+  return replicationOf({
+    name: 'replicaset',
+    resource: replicaSets,
+    selectorOf: (set) => selectorFromLabelSelector(set.spec?.selector),
+  })
+}
+
+/** The controller of a kind of replicated pods (kube-controller-manager `replicaset/replica_set.go`, which serves both kinds too). */
+export function replicationOf<T extends ReplicatedSet>(kind: ReplicatedKind<T>): Controller {
   const expectations = new Expectations()
   return {
-    name: 'replicaset',
-    reconciles: replicaSets,
+    name: kind.name,
+    reconciles: kind.resource,
     owns: [pods],
-    watches: [{ resource: pods, keysOf: (pod: Pod, context) => orphanKeys(pod, context) }],
-    prepare: (context) => observe(expectations, context),
-    reconcile: (key, context) => reconcile(key, context, expectations),
+    watches: [{ resource: pods, keysOf: (pod: Pod, context) => orphanKeys(kind, pod, context) }],
+    prepare: (context) => observe({ kind, context, expectations }),
+    reconcile: (key, context) => reconcile(key, { kind, context, expectations }),
   }
 }
 
-// An orphan concerns every ReplicaSet that would adopt it.
-function orphanKeys(pod: Pod, context: ReconcileContext): ObjectKey[] {
+// An orphan concerns every set that would adopt it.
+function orphanKeys<T extends ReplicatedSet>(
+  kind: ReplicatedKind<T>,
+  pod: Pod,
+  context: ReconcileContext,
+): ObjectKey[] {
   if (controllerOf(pod) !== undefined || pod.metadata.labels === undefined) return []
   const namespace = pod.metadata.namespace ?? ''
   const matching = context
-    .informer(replicaSets)
+    .informer(kind.resource)
     .inNamespace(namespace)
-    .filter((set) => selectorFromLabelSelector(set.spec?.selector).matches(pod.metadata.labels))
+    .filter((set) => kind.selectorOf(set).matches(pod.metadata.labels))
   return matching.map((set) => ({ namespace, name: set.metadata.name }))
 }
 
-function observe(expectations: Expectations, context: ReconcileContext): void {
+function observe({ kind, context, expectations }: Work<any>): void {
   const ownerKey = (pod: Pod): string | undefined => {
     const owner = controllerOf(pod)
-    return owner?.kind === 'ReplicaSet'
+    return owner?.kind === kind.resource.kind
       ? formatKey({ namespace: pod.metadata.namespace ?? '', name: owner.name })
       : undefined
   }
@@ -65,46 +93,41 @@ function observe(expectations: Expectations, context: ReconcileContext): void {
   })
 }
 
-async function reconcile(key: ObjectKey, context: ReconcileContext, expectations: Expectations): Promise<Result> {
+async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>): Promise<Result> {
+  const { kind, context, expectations } = work
   const text = formatKey(key)
   // Observe.
-  const replicaSet = context.informer(replicaSets).get(key)
-  if (replicaSet === undefined) {
+  const set = context.informer(kind.resource).get(key)
+  if (set === undefined) {
     expectations.forget(text)
     return done
   }
   const settled = expectations.satisfied(text, context.nowMs())
-  const active = (await claimPods(replicaSet, context)).filter(isPodActive)
+  const active = (await claimPods(set, work)).filter(isPodActive)
 
   // Decide.
-  const deleting = replicaSet.metadata.deletionTimestamp !== undefined
+  const deleting = set.metadata.deletionTimestamp !== undefined
   const plan =
     settled && !deleting
-      ? planReplicas(replicaSet.spec?.replicas ?? 0, active, podsOnNode(replicaSet, context), context.nowMs())
+      ? planReplicas(set.spec?.replicas ?? 0, active, podsOnNode(set, work), context.nowMs())
       : { createCount: 0, podsToDelete: [] }
 
   // Act.
   let failure: { reason: string; message: string } | undefined
-  if (plan.createCount > 0) failure = await createPods(replicaSet, plan.createCount, context, expectations)
-  if (plan.podsToDelete.length > 0) failure = await deletePods(replicaSet, plan.podsToDelete, context, expectations)
+  if (plan.createCount > 0) failure = await createPods(set, plan.createCount, work)
+  if (plan.podsToDelete.length > 0) failure = await deletePods(set, plan.podsToDelete, work)
 
   // Report.
-  const kept = settled ? failure : keptFailure(replicaSet)
-  const { status, againAfterMs } = replicaSetStatus(
-    replicaSet,
-    active,
-    kept?.message,
-    kept?.reason ?? '',
-    context.nowMs(),
-  )
-  if (!jsonEqual(status, replicaSet.status))
-    await context.client.updateStatus(replicaSets, { ...replicaSet, status }).catch(ignoreGone)
+  const kept = settled ? failure : keptFailure(set)
+  const { status, againAfterMs } = replicaSetStatus(set, active, kept?.message, kept?.reason ?? '', context.nowMs())
+  if (!jsonEqual(status, set.status))
+    await context.client.updateStatus(kind.resource, { ...set, status }).catch(ignoreGone)
   if (failure !== undefined) throw new Error(failure.message)
   return againAfterMs === undefined ? done : { requeueAfterMs: againAfterMs }
 }
 
-function keptFailure(replicaSet: ReplicaSet): { reason: string; message: string } | undefined {
-  const condition = replicaSet.status?.conditions?.find((candidate) => candidate.type === 'ReplicaFailure')
+function keptFailure(set: ReplicatedSet): { reason: string; message: string } | undefined {
+  const condition = set.status?.conditions?.find((candidate) => candidate.type === 'ReplicaFailure')
   return condition === undefined ? undefined : { reason: condition.reason ?? '', message: condition.message ?? '' }
 }
 
@@ -113,19 +136,19 @@ function ignoreGone(error: unknown): undefined {
   throw error
 }
 
-async function claimPods(replicaSet: ReplicaSet, context: ReconcileContext): Promise<Pod[]> {
+async function claimPods<T extends ReplicatedSet>(set: T, { kind, context }: Work<T>): Promise<Pod[]> {
   const informer = context.informer(pods)
-  const selector = selectorFromLabelSelector(replicaSet.spec?.selector)
-  const namespace = replicaSet.metadata.namespace ?? ''
+  const selector = kind.selectorOf(set)
+  const namespace = set.metadata.namespace ?? ''
   // Owned ones by index; only orphans of the namespace have to be searched.
   const orphans = informer
     .byIndex(orphanIndex(context), namespace)
     .filter((pod) => selector.matches(pod.metadata.labels))
-  const candidates = [...informer.ownedBy(replicaSet.metadata.uid ?? ''), ...orphans]
+  const candidates = [...informer.ownedBy(set.metadata.uid ?? ''), ...orphans]
   return await claim({
     client: context.client,
-    owner: replicaSet,
-    ownerResource: replicaSets,
+    owner: set,
+    ownerResource: kind.resource,
     resource: pods,
     selector,
     candidates,
@@ -145,12 +168,12 @@ function orphanIndex(context: ReconcileContext): string {
 }
 
 // Counted over all pods of the owning Deployment's ReplicaSets: what stays should be spread as a whole.
-function podsOnNode(replicaSet: ReplicaSet, context: ReconcileContext): ReadonlyMap<string, number> {
+function podsOnNode<T extends ReplicatedSet>(set: T, { kind, context }: Work<T>): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
-  const deployment = controllerOf(replicaSet)
-  const sets = deployment === undefined ? [replicaSet] : context.informer(replicaSets).ownedBy(deployment.uid)
-  for (const set of sets) {
-    for (const pod of context.informer(pods).ownedBy(set.metadata.uid ?? '')) {
+  const deployment = controllerOf(set)
+  const siblings = deployment === undefined ? [set] : context.informer(kind.resource).ownedBy(deployment.uid)
+  for (const sibling of siblings) {
+    for (const pod of context.informer(pods).ownedBy(sibling.metadata.uid ?? '')) {
       const node = pod.spec?.nodeName
       if (node && isPodActive(pod)) counts.set(node, (counts.get(node) ?? 0) + 1)
     }
@@ -159,13 +182,12 @@ function podsOnNode(replicaSet: ReplicaSet, context: ReconcileContext): Readonly
 }
 
 async function createPods(
-  replicaSet: ReplicaSet,
+  set: ReplicatedSet,
   count: number,
-  context: ReconcileContext,
-  expectations: Expectations,
+  { context, expectations }: Work<any>,
 ): Promise<{ reason: string; message: string } | undefined> {
-  const key = formatKey({ namespace: replicaSet.metadata.namespace ?? '', name: replicaSet.metadata.name })
-  const pod = podFromTemplate(replicaSet, replicaSet.spec?.template)
+  const key = formatKey({ namespace: set.metadata.namespace ?? '', name: set.metadata.name })
+  const pod = podFromTemplate(set, set.spec?.template)
   // The first batch is small: where every create is refused (a quota, a bad template), few are tried.
   let batch = 1
   for (let created = 0; created < count;) {
@@ -178,7 +200,7 @@ async function createPods(
     let failed: Error | undefined
     for (const result of results) {
       if ('object' in result)
-        context.events.record(replicaSet, 'Normal', 'SuccessfulCreate', `Created pod: ${result.object.metadata.name}`)
+        context.events.record(set, 'Normal', 'SuccessfulCreate', `Created pod: ${result.object.metadata.name}`)
       else {
         expectations.createSeen(key)
         failed = result.error
@@ -186,7 +208,7 @@ async function createPods(
     }
     if (failed !== undefined) {
       if (isNamespaceTerminating(failed)) return undefined
-      context.events.record(replicaSet, 'Warning', 'FailedCreate', `Error creating: ${failed.message}`)
+      context.events.record(set, 'Warning', 'FailedCreate', `Error creating: ${failed.message}`)
       return { reason: 'FailedCreate', message: failed.message }
     }
     created += size
@@ -196,12 +218,11 @@ async function createPods(
 }
 
 async function deletePods(
-  replicaSet: ReplicaSet,
+  set: ReplicatedSet,
   victims: readonly Pod[],
-  context: ReconcileContext,
-  expectations: Expectations,
+  { context, expectations }: Work<any>,
 ): Promise<{ reason: string; message: string } | undefined> {
-  const key = formatKey({ namespace: replicaSet.metadata.namespace ?? '', name: replicaSet.metadata.name })
+  const key = formatKey({ namespace: set.metadata.namespace ?? '', name: set.metadata.name })
   expectations.expectDeletes(
     key,
     victims.map((pod) => pod.metadata.uid ?? ''),
@@ -220,13 +241,13 @@ async function deletePods(
   for (const [index, result] of results.entries()) {
     const pod = victims[index] as Pod
     if ('object' in result)
-      context.events.record(replicaSet, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`)
+      context.events.record(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`)
     else {
       expectations.deleteSeen(key, pod.metadata.uid ?? '')
       if (!isNotFound(result.error)) failed = result.error
     }
   }
   if (failed === undefined) return undefined
-  context.events.record(replicaSet, 'Warning', 'FailedDelete', `Error deleting: ${failed.message}`)
+  context.events.record(set, 'Warning', 'FailedDelete', `Error deleting: ${failed.message}`)
   return { reason: 'FailedDelete', message: failed.message }
 }

@@ -1,6 +1,6 @@
 import { scoreMax, type ScorePlugin } from '../framework.ts'
 import { cpuColumn, memoryColumn } from '../node-table.ts'
-import type { PodShape } from '../pod-shape.ts'
+import { requestOf } from '../pod-shape.ts'
 
 /** The nearer the taken shares of cpu and memory are to each other, the better. Says nothing about pods that request neither. */
 export const balancedAllocationScore: ScorePlugin = {
@@ -28,9 +28,4 @@ export const balancedAllocationScore: ScorePlugin = {
       scores[i] = Math.trunc((1 - deviation) * scoreMax)
     }
   },
-}
-
-function requestOf(shape: PodShape, column: number): number {
-  const index = shape.requestColumns.indexOf(column)
-  return index < 0 ? 0 : (shape.requestAmounts[index] as number)
 }

@@ -15,5 +15,6 @@ export const nodeName: FilterPlugin = {
     return 0
   },
   reasons: () => ["node(s) didn't match the requested node name"],
+  mayYield: () => false,
   mayHelp: (event) => event.type === 'node' && (event.change & nodeChange.added) !== 0,
 }

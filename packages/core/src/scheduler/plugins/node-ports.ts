@@ -15,6 +15,7 @@ export const nodePorts: FilterPlugin = {
     return kept
   },
   reasons: () => ["node(s) didn't have free ports for the requested pod ports"],
+  mayYield: () => true,
   mayHelp(event, shape) {
     if (event.type === 'node') return (event.change & nodeChange.added) !== 0
     if (event.type !== 'podRemoved') return false

@@ -31,7 +31,9 @@ export function ruleFilter({ name, broken, changes, reason, preFilter }: RuleFil
       return kept
     },
     reasons: (cycle, slot) => [reason(cycle, slot)],
+    mayYield: () => false,
     mayHelp(event: ClusterEvent, shape: PodShape, cluster: ClusterState) {
+      if (event.type === 'podUpdated') return event.before.rules !== shape.rules
       if (event.type !== 'node' || (event.change & (changes | nodeChange.added)) === 0) return false
       probe[0] = event.slot
       shape.rules.refresh(cluster.table, probe, 1)

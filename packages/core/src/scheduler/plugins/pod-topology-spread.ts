@@ -106,18 +106,27 @@ class RequiredSpread implements FilterPlugin {
     return kept
   }
 
-  reasons(_cycle: Cycle, slot: number): readonly string[] {
+  reasons(cycle: Cycle, slot: number): readonly string[] {
+    return [
+      this.mayYield(cycle, slot)
+        ? "node(s) didn't match pod topology spread constraints"
+        : "node(s) didn't match pod topology spread constraints (missing required label)",
+    ]
+  }
+
+  mayYield(_cycle: Cycle, slot: number): boolean {
     for (const [t, { constraint, values, podsByDomain }] of this.#tallies.entries()) {
       const domain = values[slot] as number
-      if (domain < 0) return ["node(s) didn't match pod topology spread constraints (missing required label)"]
+      if (domain < 0) return false
       if ((podsByDomain[domain] as number) + constraint.selfCount - (this.#fewest[t] as number) > constraint.maxSkew)
-        break
+        return true
     }
-    return ["node(s) didn't match pod topology spread constraints"]
+    return true
   }
 
   mayHelp(event: ClusterEvent, shape: PodShape): boolean {
-    if (event.type === 'nodeRemoved') return true
+    if (event.type === 'nodeRemoved' || event.type === 'podUpdated') return true
+    if (event.type === 'object') return false
     if (event.type === 'node') return (event.change & (nodeChange.added | nodeChange.labels | nodeChange.taints)) !== 0
     const other = event.pod.shape
     if (other.namespace !== shape.namespace) return false

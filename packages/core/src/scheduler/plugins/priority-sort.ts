@@ -1,3 +1,5 @@
+import type { QueueSortPlugin } from '../framework.ts'
+
 /** What the order of tries depends on. */
 export interface Sortable {
   readonly priority: number
@@ -7,7 +9,8 @@ export interface Sortable {
   readonly sequence: number
 }
 
-/** Higher priority first, then who waits longest (kube-scheduler `PrioritySort`). Negative when `a` goes first. */
-export function prioritySort(a: Sortable, b: Sortable): number {
-  return b.priority - a.priority || a.queuedAtMs - b.queuedAtMs || a.sequence - b.sequence
+/** Higher priority first, then who waits longest (kube-scheduler `PrioritySort`). */
+export const prioritySort: QueueSortPlugin = {
+  name: 'PrioritySort',
+  compare: (a, b) => b.priority - a.priority || a.queuedAtMs - b.queuedAtMs || a.sequence - b.sequence,
 }

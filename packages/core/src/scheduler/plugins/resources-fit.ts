@@ -1,6 +1,6 @@
 import { scoreMax, type Cycle, type FilterPlugin, type ScorePlugin } from '../framework.ts'
 import { cpuColumn, memoryColumn, nodeChange, type NodeTable } from '../node-table.ts'
-import type { PodShape } from '../pod-shape.ts'
+import { requestOf, type PodShape } from '../pod-shape.ts'
 
 /** What the pod requests must be left of what the node can allocate, and one more pod must be allowed. */
 export const resourcesFit: FilterPlugin = {
@@ -15,7 +15,15 @@ export const resourcesFit: FilterPlugin = {
     return kept
   },
   reasons: ({ cluster, shape }, slot) => shortages(cluster.table, shape, slot),
+  mayYield({ cluster: { table }, shape }, slot) {
+    for (let i = 0; i < shape.requestColumns.length; i++) {
+      const allocatable = table.allocatable[shape.requestColumns[i] as number] as Float64Array
+      if ((shape.requestAmounts[i] as number) > (allocatable[slot] as number)) return false
+    }
+    return true
+  },
   mayHelp(event, shape, cluster) {
+    if (event.type === 'podUpdated') return asksLess(shape, event.before)
     if (event.type === 'node' && (event.change & (nodeChange.allocatable | nodeChange.added)) === 0) return false
     if (event.type !== 'node' && event.type !== 'podRemoved') return false
     const slot = event.type === 'node' ? event.slot : event.pod.slot
@@ -87,4 +95,9 @@ export const leastAllocatedScore: ScorePlugin = {
 
 function shareLeft(taken: number, total: number): number {
   return taken > total ? 0 : Math.floor(((total - taken) * scoreMax) / total)
+}
+
+/** Whether a shape asks for less of any resource than another. */
+function asksLess(shape: PodShape, before: PodShape): boolean {
+  return before.requestColumns.some((column, i) => requestOf(shape, column) < (before.requestAmounts[i] as number))
 }

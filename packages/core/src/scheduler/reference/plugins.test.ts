@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ClusterState } from '../cluster-state.ts'
 import { DefaultSelectors } from '../default-selector.ts'
 import { defaultProfile } from '../profile.ts'
+import { testHandle } from './test-handle.ts'
 import { NodePicker } from '../schedule-one.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import { randomNode, randomPod } from './random-cluster.ts'
@@ -66,7 +67,7 @@ function groupings(): { defaults: DefaultSelectors; selectors: ReferenceSelector
 describe('the fast plugins', () => {
   it.each(seeds)('filter as the plain ones do, and for the same reasons (seed %i)', (seed) => {
     const { random, cluster, defaults, nodes } = randomCluster(seed)
-    const { filters } = defaultProfile(defaults)
+    const { filters } = defaultProfile(testHandle(cluster, defaults))
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       expect(fastVerdicts(cluster, filters, pod)).toEqual(
@@ -77,7 +78,7 @@ describe('the fast plugins', () => {
 
   it.each(seeds)('score as the plain ones do (seed %i)', (seed) => {
     const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
-    const { scores } = defaultProfile(defaults)
+    const { scores } = defaultProfile(testHandle(cluster, defaults))
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       const candidates = nodes.filter(() => random.chance(0.6))
@@ -98,7 +99,7 @@ describe('the fast plugins', () => {
 
   it.each(seeds)('together find a node exactly when there is one, among the best (seed %i)', (seed) => {
     const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
-    const profile = defaultProfile(defaults)
+    const profile = defaultProfile(testHandle(cluster, defaults))
     const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: () => random.next() })
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)

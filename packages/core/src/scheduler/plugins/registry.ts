@@ -1,0 +1,38 @@
+import type { Plugin, PluginDefinition } from '../framework.ts'
+import { balancedAllocationScore } from './balanced-allocation.ts'
+import { defaultBinder } from './default-binder.ts'
+import { nodeAffinityFilter, nodeAffinityScore } from './node-affinity.ts'
+import { nodeName } from './node-name.ts'
+import { nodePorts } from './node-ports.ts'
+import { nodeUnschedulable } from './node-rules.ts'
+import { createPodTopologySpread } from './pod-topology-spread.ts'
+import { prioritySort } from './priority-sort.ts'
+import { leastAllocatedScore, resourcesFit } from './resources-fit.ts'
+import { schedulingGates } from './scheduling-gates.ts'
+import { taintFilter, taintScore } from './taint-toleration.ts'
+
+/** A plugin without state or arguments. */
+function stateless(name: string, points: Omit<Plugin, 'name'>): PluginDefinition {
+  const plugin = { name, ...points }
+  return { name, create: () => plugin }
+}
+
+const podTopologySpread: PluginDefinition = {
+  name: 'PodTopologySpread',
+  create: ({ defaults }) => ({ name: 'PodTopologySpread', ...createPodTopologySpread(defaults) }),
+}
+
+/** Every plugin, in the order in which kube-scheduler's default configuration has them, with its weight. */
+export const inTreePlugins: readonly { readonly definition: PluginDefinition; readonly weight: number }[] = [
+  { definition: stateless('SchedulingGates', { preEnqueue: schedulingGates }), weight: 1 },
+  { definition: stateless('PrioritySort', { queueSort: prioritySort }), weight: 1 },
+  { definition: stateless('NodeUnschedulable', { filter: nodeUnschedulable }), weight: 1 },
+  { definition: stateless('NodeName', { filter: nodeName }), weight: 1 },
+  { definition: stateless('TaintToleration', { filter: taintFilter, score: taintScore }), weight: 3 },
+  { definition: stateless('NodeAffinity', { filter: nodeAffinityFilter, score: nodeAffinityScore }), weight: 2 },
+  { definition: stateless('NodePorts', { filter: nodePorts }), weight: 1 },
+  { definition: stateless('NodeResourcesFit', { filter: resourcesFit, score: leastAllocatedScore }), weight: 1 },
+  { definition: podTopologySpread, weight: 2 },
+  { definition: stateless('NodeResourcesBalancedAllocation', { score: balancedAllocationScore }), weight: 1 },
+  { definition: stateless('DefaultBinder', { bind: defaultBinder }), weight: 1 },
+]

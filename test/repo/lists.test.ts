@@ -1,0 +1,41 @@
+import { allControllers } from '@binnacle/core'
+import { builtInRegistry } from '@binnacle/resources'
+import { describe, expect, it } from 'vitest'
+import { readText, repositoryFiles } from './repository.ts'
+
+/** Lists that a new file has to be entered in: forgetting it would fail nowhere else. */
+
+describe('the list of controllers', () => {
+  const index = readText('packages/core/src/index.ts')
+  const body = index.slice(index.indexOf('export function allControllers'))
+  const folders = repositoryFiles
+    .map((file) => /^packages\/core\/src\/controllers\/([\w-]+)\/reconcile\.ts$/.exec(file)?.[1])
+    .filter((folder) => folder !== undefined)
+
+  it.each(folders)('has what controllers/%s exports', (folder) => {
+    const imported = new RegExp(`import \\{([^}]*)\\} from '\\./controllers/${folder}/reconcile\\.ts'`).exec(index)?.[1]
+    const names = (imported ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name.endsWith('ontroller'))
+    expect(names).not.toEqual([])
+    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(body))).toEqual([])
+  })
+
+  it('gives each a name of its own', () => {
+    const names = allControllers(builtInRegistry(), 'authority').map(({ name }) => name)
+    expect(names).toEqual([...new Set(names)])
+  })
+})
+
+describe('the list of kinds', () => {
+  it('has every file that defines one', () => {
+    const index = readText('packages/resources/src/kinds/index.ts')
+    const defining = repositoryFiles.filter(
+      (file) => /^packages\/resources\/src\/kinds\/[\w-]+\.ts$/.test(file) && /= defineResource\b/.test(readText(file)),
+    )
+    expect(defining.length).toBeGreaterThan(20)
+    const missing = defining.filter((file) => !index.includes(`'./${file.split('/').at(-1)}'`))
+    expect(missing).toEqual([])
+  })
+})
