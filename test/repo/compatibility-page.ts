@@ -1,4 +1,4 @@
-import { allControllers, createScheduler, GarbageCollector } from '@binnacle/core'
+import { allControllers, allRunnables, createScheduler } from '@binnacle/core'
 import { apiVersionOf, builtInRegistry, type ResourceDefinition } from '@binnacle/resources'
 
 /** The table of kinds in docs/compatibility.md, made from the registry and the list of controllers so that it cannot say what is not so. */
@@ -33,9 +33,10 @@ function kindTable(): string {
     rows.set(key, row)
   }
   const loops = controllers.map(({ name }) => `\`${name}\``).join(', ')
+  const beside = [createScheduler(), ...allRunnables(registry)].map(({ name }) => `\`${name}\``).join(', ')
   const served = registry.served.length
   return [
-    `${rows.size} kinds, ${served} of ${registry.all.length} resources served by default. Loops beside the table: \`${createScheduler().name}\`, \`${new GarbageCollector(registry).name}\`.`,
+    `${rows.size} kinds, ${served} of ${registry.all.length} resources served by default. Loops beside the table: ${beside}.`,
     `Controllers: ${loops}.`,
     '',
     '| Group | Kind | Versions | Rules | Controllers |',

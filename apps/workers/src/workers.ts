@@ -4,8 +4,8 @@ import { createApiServer, fieldExtractions, inProcessClient } from '@binnacle/ap
 import { type Client, httpClientFromFiles, LeaderElection } from '@binnacle/client'
 import {
   allControllers,
+  allRunnables,
   createScheduler,
-  GarbageCollector,
   type Log,
   Manager,
   type SchedulerRunnable,
@@ -68,9 +68,7 @@ export async function startWorkers(config: WorkersConfig, log: Log, onLost: () =
   const connection = await connect(config.connection, log)
   const registry = builtInRegistry()
   const scheduler: SchedulerRunnable = createScheduler()
-  const runnables = [scheduler, new GarbageCollector(registry)].filter(({ name }) =>
-    isEnabled(config.controllers, name),
-  )
+  const runnables = [scheduler, ...allRunnables(registry)].filter(({ name }) => isEnabled(config.controllers, name))
   const controllers = allControllers(registry, config.rootCa).filter(({ name }) => isEnabled(config.controllers, name))
   const manager = new Manager({ client: connection.client, log, controllers, runnables })
   let closing = false

@@ -44,6 +44,8 @@ export interface WatchSpec<T extends KubernetesObject = any> {
  */
 export interface Controller {
   readonly name: string
+  /** Whom its events name as their source; by default its name and `-controller`. */
+  readonly component?: string
   readonly reconciles: ResourceDefinition<any>
   /** Objects whose controller is of the reconciled kind: a change calls their controller's key. */
   readonly owns?: readonly ResourceDefinition<any>[]

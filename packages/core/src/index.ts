@@ -3,7 +3,7 @@
  * else: neither store nor API server.
  */
 import type { ResourceRegistry } from '@binnacle/resources'
-import type { Controller } from './controller.ts'
+import type { Controller, Runnable } from './controller.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
@@ -20,9 +20,12 @@ import {
   claimProtectionController,
   volumeProtectionController,
 } from './controllers/volume-protection/reconcile.ts'
+import { GarbageCollector } from './controllers/garbage-collector/collector.ts'
+import { nodeLifecycleController } from './controllers/node-lifecycle/reconcile.ts'
+import { podCollector } from './controllers/pod-gc/collect.ts'
+import { taintEvictionController } from './controllers/taint-eviction/reconcile.ts'
 
 export * from './controller.ts'
-export { GarbageCollector } from './controllers/garbage-collector/collector.ts'
 export * from './manager.ts'
 export {
   createScheduler,
@@ -49,5 +52,12 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
     attributesClassProtectionController,
     ephemeralVolumeController,
     localPathController,
+    nodeLifecycleController(),
+    taintEvictionController(),
   ]
+}
+
+/** Every loop that is no controller of single objects, but for the scheduler. */
+export function allRunnables(registry: ResourceRegistry): readonly Runnable[] {
+  return [new GarbageCollector(registry), podCollector()]
 }

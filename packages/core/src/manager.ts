@@ -44,7 +44,8 @@ export class Manager {
     }
     for (const runnable of options.runnables ?? []) for (const resource of runnable.reads) this.#informer(resource)
     this.#loops = options.controllers.map(
-      (controller) => new ControllerLoop(controller, this.#context(`${controller.name}-controller`)),
+      (controller) =>
+        new ControllerLoop(controller, this.#context(controller.component ?? `${controller.name}-controller`)),
     )
   }
 
