@@ -14,6 +14,7 @@ import { persistentVolumeController } from './controllers/persistent-volume/reco
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
 import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
+import { statefulSetController } from './controllers/stateful-set/reconcile.ts'
 import { volumeExpansionController } from './controllers/volume-expansion/reconcile.ts'
 import {
   attributesClassProtectionController,
@@ -40,6 +41,7 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
     deploymentController,
     replicaSetController(),
     replicationControllerController(),
+    statefulSetController,
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

@@ -1,5 +1,5 @@
 import type { OwnerReference } from '@binnacle/apimachinery'
-import type { Deployment, Namespace, Node, Pod, ReplicaSet, Service } from '@binnacle/resources'
+import type { DaemonSet, Deployment, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from '@binnacle/resources'
 
 /** Objects for tests: valid as they are, with what the test is about changed. */
 
@@ -81,6 +81,55 @@ export function aReplicaSet(
     metadata: metadataOf(options),
     spec: {
       replicas,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
+      ...spec,
+    },
+  }
+}
+
+/** A StatefulSet whose pods carry the label `app`, named after it; `claims` names its claim templates. */
+export function aStatefulSet(
+  options: Built & {
+    replicas?: number
+    image?: string
+    claims?: readonly string[]
+    spec?: Partial<NonNullable<StatefulSet['spec']>>
+  } = {},
+): StatefulSet {
+  const { name = 'web', replicas = 3, image = 'app:1', claims = [], spec } = options
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: metadataOf(options),
+    spec: {
+      replicas,
+      serviceName: name,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
+      ...(claims.length === 0 ? {} : { volumeClaimTemplates: claims.map(claimTemplate) }),
+      ...spec,
+    },
+  }
+}
+
+const claimTemplate = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name },
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+})
+
+/** A DaemonSet whose pods carry the label `app`, named after it. */
+export function aDaemonSet(
+  options: Built & { image?: string; spec?: Partial<NonNullable<DaemonSet['spec']>> } = {},
+): DaemonSet {
+  const { name = 'web', image = 'app:1', spec } = options
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: metadataOf(options),
+    spec: {
       selector: { matchLabels: { app: name } },
       template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
       ...spec,

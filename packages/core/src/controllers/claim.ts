@@ -15,6 +15,8 @@ export interface ClaimRequest<T extends KubernetesObject> {
   readonly ownerResource: ResourceDefinition<any>
   readonly resource: ResourceDefinition<T>
   readonly selector: Selector
+  /** What an object must have besides the selected labels. */
+  belongs?(object: T): boolean
   readonly candidates: Iterable<T>
   readonly nowMs: number
 }
@@ -29,7 +31,7 @@ export async function claim<T extends KubernetesObject>(request: ClaimRequest<T>
   let mayAdopt: Promise<boolean> | undefined
   for (const object of candidates) {
     const controller = controllerOf(object)
-    const matches = selector.matches(object.metadata.labels)
+    const matches = selector.matches(object.metadata.labels) && (request.belongs?.(object) ?? true)
     if (controller !== undefined) {
       if (controller.uid !== owner.metadata.uid) continue
       if (matches) claimed.push(object)

@@ -14,6 +14,7 @@ import { type Controller, done, type ReconcileContext, type Result } from '../..
 import { Expectations } from '../../expectations.ts'
 import { isPodActive } from '../../pod-state.ts'
 import { claim } from '../claim.ts'
+import { orphansIn } from '../orphans.ts'
 import { podFromTemplate } from '../pod-template.ts'
 import { planReplicas } from './plan.ts'
 import { type ReplicatedSet, replicaSetStatus } from './status.ts'
@@ -141,9 +142,7 @@ async function claimPods<T extends ReplicatedSet>(set: T, { kind, context }: Wor
   const selector = kind.selectorOf(set)
   const namespace = set.metadata.namespace ?? ''
   // Owned ones by index; only orphans of the namespace have to be searched.
-  const orphans = informer
-    .byIndex(orphanIndex(context), namespace)
-    .filter((pod) => selector.matches(pod.metadata.labels))
+  const orphans = orphansIn(informer, namespace).filter((pod) => selector.matches(pod.metadata.labels))
   const candidates = [...informer.ownedBy(set.metadata.uid ?? ''), ...orphans]
   return await claim({
     client: context.client,
@@ -154,17 +153,6 @@ async function claimPods<T extends ReplicatedSet>(set: T, { kind, context }: Wor
     candidates,
     nowMs: context.nowMs(),
   })
-}
-
-const indexed = new WeakSet<object>()
-
-function orphanIndex(context: ReconcileContext): string {
-  const informer = context.informer(pods)
-  if (!indexed.has(informer)) {
-    indexed.add(informer)
-    informer.addIndex('orphans', (pod) => (controllerOf(pod) === undefined ? [pod.metadata.namespace ?? ''] : []))
-  }
-  return 'orphans'
 }
 
 // Counted over all pods of the owning Deployment's ReplicaSets: what stays should be spread as a whole.
