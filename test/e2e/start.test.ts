@@ -43,7 +43,8 @@ describe('npm start', () => {
   })
 
   it('refuses a second start on the same data directory', () => {
-    const second = npm('start', ['--data-dir', product.dataDir, '--port', '0', '--no-dashboard'])
+    const { port } = new URL(product.endpoints.api)
+    const second = npm('start', ['--data-dir', product.dataDir, '--port', port, '--no-dashboard'])
     expect(second.status).toBe(1)
     expect(second.stderr).toMatch(
       /^binnacle: Binnacle already runs on .* stop it with 'npm stop', or use another --data-dir\.\n$/,
@@ -101,9 +102,11 @@ describe('npm start that cannot', () => {
   it('names a data directory that cannot be used', () => {
     const file = path.join(folder, 'file')
     writeFileSync(file, '')
-    const result = npm('start', ['--data-dir', path.join(file, 'below'), '--port', '0', '--no-dashboard'])
-    expect(result.status).toBe(1)
-    expect(result.stderr).toMatch(/^binnacle: The data directory .* cannot be used: .*\n$/)
+    for (const dataDir of [path.join(file, 'below'), '/proc/binnacle']) {
+      const result = npm('start', ['--data-dir', dataDir, '--port', '0', '--no-dashboard'])
+      expect(result.status).toBe(1)
+      expect(result.stderr).toMatch(/^binnacle: The data directory .* cannot be used: .*\n$/)
+    }
   })
 
   it('names a database that does not answer, and leaves nothing running', () => {

@@ -31,6 +31,8 @@ export class Cluster {
   readonly #progress: Progress
   readonly #stops: (() => Promise<void>)[] = []
   #claimed = false
+  #starting: Promise<Endpoints> | undefined
+  #stopping = false
 
   constructor(options: StartOptions, progress: Progress) {
     this.#options = options
@@ -43,10 +45,19 @@ export class Cluster {
    * @throws PlainError when a part cannot start; call {@link stop} then too.
    */
   async start(): Promise<Endpoints> {
-    const { step } = this.#progress
-    await this.#checkPorts()
+    this.#starting = this.#startAll()
+    return await this.#starting
+  }
+
+  async #startAll(): Promise<Endpoints> {
+    const step = <T>(title: string, run: () => Promise<T>): Promise<T> => {
+      if (this.#stopping) throw new PlainError('It was stopped before it was healthy.')
+      return this.#progress.step(title, run)
+    }
+    // First: that it runs already says more than that its port is taken.
     claimDataDirectory(this.#directory)
     this.#claimed = true
+    await this.#checkPorts()
     await step('Keys and certificates', () => ensureCertificates(this.#directory))
     const databaseUrl = this.#options.databaseUrl ?? (await step('Postgres', () => this.#startPostgres()))
     const api = await step('API server', () => this.#startProcess(this.#apiSpec(databaseUrl)))
@@ -69,11 +80,19 @@ export class Cluster {
 
   /** Stops what was started, last first. Never throws: what could not be stopped is reported. */
   async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#stopStarted()
+    // What was being started at that moment is there by now.
+    await this.#starting?.catch(() => undefined)
+    await this.#stopStarted()
+    if (this.#claimed) releaseDataDirectory(this.#directory)
+    this.#claimed = false
+  }
+
+  async #stopStarted(): Promise<void> {
     for (const stop of this.#stops.splice(0).reverse()) {
       await stop().catch((error: Error) => this.#progress.note(`While stopping: ${error.message}`))
     }
-    if (this.#claimed) releaseDataDirectory(this.#directory)
-    this.#claimed = false
   }
 
   async #checkPorts(): Promise<void> {

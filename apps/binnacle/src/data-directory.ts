@@ -51,10 +51,10 @@ export class DataDirectory {
  */
 export function claimDataDirectory(directory: DataDirectory): void {
   try {
-    mkdirSync(directory.path, { recursive: true })
+    makeFolder(directory.path)
     // Others may pass through (an unprivileged Postgres does) but not look around.
     chmodSync(directory.path, 0o711)
-    for (const folder of ['pki', 'logs']) mkdirSync(directory.file(folder), { recursive: true, mode: 0o700 })
+    for (const folder of ['pki', 'logs']) makeFolder(directory.file(folder), 0o700)
   } catch (error) {
     throw new PlainError(`The data directory ${directory.path} cannot be used: ${(error as Error).message}.`)
   }
@@ -65,6 +65,16 @@ export function claimDataDirectory(directory: DataDirectory): void {
     )
   }
   writePrivateFile(directory.pidFile, `${process.pid}\n`)
+}
+
+/**
+ * Makes a folder, and those above it, unless it is there. Node's own way to make several never ends where the system says of a folder that exists
+ * that it does not (below /proc).
+ */
+export function makeFolder(folder: string, mode = 0o755): void {
+  if (existsSync(folder)) return
+  makeFolder(path.dirname(folder))
+  mkdirSync(folder, { mode })
 }
 
 /** Gives up the claim. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { Cluster, type Progress } from './cluster.ts'
-import { DataDirectory, type Endpoints, runningProcess } from './data-directory.ts'
+import { DataDirectory, type Endpoints, makeFolder, runningProcess } from './data-directory.ts'
 import { PlainError, type StartOptions, parseOptions, usage } from './options.ts'
 
 const stopMsMax = 60_000
@@ -69,7 +69,7 @@ function tell(word: Word): void {
 async function startDetached(options: StartOptions, args: readonly string[]): Promise<void> {
   const directory = new DataDirectory(options.dataDir)
   try {
-    mkdirSync(directory.logs, { recursive: true, mode: 0o711 })
+    makeFolder(directory.logs, 0o700)
   } catch (error) {
     throw new PlainError(`The data directory ${directory.path} cannot be used: ${(error as Error).message}.`)
   }
@@ -95,15 +95,11 @@ async function startDetached(options: StartOptions, args: readonly string[]): Pr
       if (progress === undefined) resolve(failed)
       else process.stdout.write(progress)
     })
-    child.once('exit', (code) =>
-      resolve(
-        interrupted
-          ? 'It was stopped before it was healthy.'
-          : `It ended with exit code ${code}; see ${directory.logs}.`,
-      ),
-    )
+    child.once('exit', (code) => resolve(`It ended with exit code ${code}; see ${directory.logs}.`))
     child.once('disconnect', () => clearTimeout(timer))
   })
+  // What fails while everything is being stopped explains nothing.
+  if (interrupted) throw new PlainError('It was stopped before it was healthy.')
   if (failure !== undefined) {
     if (child.exitCode === null) child.kill('SIGTERM')
     throw new PlainError(failure)
