@@ -1,9 +1,10 @@
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Product, eventually, https, npm, startProduct } from '../fixtures/product.ts'
+import { type Product, eventually, https, npm, root, startProduct } from '../fixtures/product.ts'
 
 /** `npm start` and `npm stop`: what they leave in the data directory, what survives, how they fail. */
 
@@ -124,6 +125,25 @@ describe('npm start that cannot', () => {
     expect(result.status).toBe(1)
     expect(result.stderr.trim().split('\n')).toHaveLength(1)
     expect(result.stderr).toMatch(/^binnacle: .*(database|Postgres|ECONNREFUSED)/)
+  })
+
+  it('leaves nothing running when it is interrupted, whatever was starting at that moment', async () => {
+    const dataDir = path.join(folder, 'interrupted')
+    for (const step of ['Keys and certificates', 'Postgres', 'API server']) {
+      const args = ['run', '--silent', 'start', '--', '--data-dir', dataDir, '--port', '0', '--no-dashboard']
+      // A group of its own, which gets the signal as one, as at a terminal.
+      const child = spawn('npm', args, { cwd: root, detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+      const ended = new Promise((resolve) => child.once('close', resolve))
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+        if (text.includes(`✓ ${step}`)) process.kill(-(child.pid as number), 'SIGINT')
+      })
+      await ended
+      expect(output).toContain('Stopped.')
+      const processes = execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' }).split('\n')
+      expect(processes.filter((line) => line.includes(dataDir))).toEqual([])
+    }
   })
 
   it('names an unknown option', () => {
