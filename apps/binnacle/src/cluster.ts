@@ -170,6 +170,7 @@ export class Cluster {
         flags({
           'database-url': databaseUrl,
           'root-ca': this.#directory.caCertificate,
+          'service-account-private-key-file': this.#directory.pki('service-account.key'),
           'service-cidr': serviceCidr,
         }),
     }

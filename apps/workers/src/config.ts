@@ -18,6 +18,8 @@ export interface WorkersConfig {
   readonly connection: WorkersConnection
   /** PEM text. */
   readonly rootCa: string | undefined
+  /** PEM text of the key that signs ServiceAccount tokens. */
+  readonly serviceAccountKey: string | undefined
   /** Names of controllers that run: `*` for all, `-name` to leave one out. */
   readonly controllers: readonly string[]
   /** Undefined: no metrics are served. */
@@ -38,6 +40,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
       'client-cert': { type: 'string' },
       'client-key': { type: 'string' },
       'root-ca': { type: 'string' },
+      'service-account-private-key-file': { type: 'string' },
       'service-cidr': { type: 'string', default: '10.96.0.0/16' },
       controllers: { type: 'string', default: '*' },
       'metrics-port': { type: 'string' },
@@ -50,13 +53,17 @@ export function readConfig(args: readonly string[]): WorkersConfig {
     throw new Error(`--lease-seconds takes a number of at least 1, not '${values['lease-seconds']}'`)
   return {
     connection: connectionOf(values),
-    rootCa: values['root-ca'] === undefined ? undefined : readFileSync(values['root-ca'], 'utf8'),
+    rootCa: textOf(values['root-ca']),
+    serviceAccountKey: textOf(values['service-account-private-key-file']),
     controllers: values.controllers.split(','),
     metricsPort: values['metrics-port'] === undefined ? undefined : Number(values['metrics-port']),
     leaseMs: leaseSeconds * 1000,
     verbose: values.verbose,
   }
 }
+
+const textOf = (file: string | undefined): string | undefined =>
+  file === undefined ? undefined : readFileSync(file, 'utf8')
 
 interface ConnectionValues {
   'database-url'?: string

@@ -69,7 +69,9 @@ export async function startWorkers(config: WorkersConfig, log: Log, onLost: () =
   const registry = builtInRegistry()
   const scheduler: SchedulerRunnable = createScheduler()
   const runnables = [scheduler, ...allRunnables(registry)].filter(({ name }) => isEnabled(config.controllers, name))
-  const controllers = allControllers(registry, config.rootCa).filter(({ name }) => isEnabled(config.controllers, name))
+  const controllers = allControllers(registry, config.rootCa, config).filter(({ name }) =>
+    isEnabled(config.controllers, name),
+  )
   const manager = new Manager({ client: connection.client, log, controllers, runnables })
   let closing = false
   const election = new LeaderElection(

@@ -24,6 +24,8 @@ import {
 import { GarbageCollector } from './controllers/garbage-collector/collector.ts'
 import { nodeLifecycleController } from './controllers/node-lifecycle/reconcile.ts'
 import { podCollector } from './controllers/pod-gc/collect.ts'
+import { legacyTokenSigner } from './controllers/service-account-token/legacy-token.ts'
+import { serviceAccountTokenController } from './controllers/service-account-token/reconcile.ts'
 import { taintEvictionController } from './controllers/taint-eviction/reconcile.ts'
 
 export * from './controller.ts'
@@ -35,8 +37,19 @@ export {
   type SchedulerRunnable,
 } from './scheduler/index.ts'
 
+/** Keys of the cluster that some controllers sign with; without a key they do not run. */
+export interface ClusterKeys {
+  /** PEM text of the key that signs tokens of ServiceAccounts. */
+  readonly serviceAccountKey?: string | undefined
+}
+
 /** Every controller. `rootCa` is the certificate authority to publish, where there is one. */
-export function allControllers(registry: ResourceRegistry, rootCa: string | undefined): readonly Controller[] {
+export function allControllers(
+  registry: ResourceRegistry,
+  rootCa: string | undefined,
+  keys: ClusterKeys = {},
+): readonly Controller[] {
+  const { serviceAccountKey } = keys
   return [
     deploymentController,
     replicaSetController(),
@@ -56,6 +69,9 @@ export function allControllers(registry: ResourceRegistry, rootCa: string | unde
     localPathController,
     nodeLifecycleController(),
     taintEvictionController(),
+    ...(serviceAccountKey === undefined
+      ? []
+      : [serviceAccountTokenController(legacyTokenSigner(serviceAccountKey), rootCa)]),
   ]
 }
 

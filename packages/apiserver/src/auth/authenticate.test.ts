@@ -1,7 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { SignJWT } from 'jose'
 import type { StoredKey, StoredObject } from '@binnacle/store'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { refusal } from '../test-server.ts'
@@ -166,5 +167,59 @@ describe('no credentials', () => {
   it('are not enough', async () => {
     expect((await refusal(authenticator().authenticate({}))).code).toBe(401)
     expect((await refusal(authenticator().authenticate({ bearerToken: '' }))).code).toBe(401)
+  })
+})
+
+describe('tokens that Secrets hold', () => {
+  const prefix = 'kubernetes.io/serviceaccount'
+  const key = keyPem('ec')
+  const claims = {
+    [`${prefix}/namespace`]: 'ns',
+    [`${prefix}/secret.name`]: 'robot-token',
+    [`${prefix}/service-account.name`]: 'robot',
+    [`${prefix}/service-account.uid`]: 'uid-1',
+  }
+  const legacyToken = async (): Promise<string> =>
+    await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'ES256' })
+      .setIssuer('kubernetes/serviceaccount')
+      .sign(createPrivateKey(key))
+  const hold = (token: string, metadata: object = {}): void => {
+    const data = { token: Buffer.from(token).toString('base64') }
+    const parse = () => ({ metadata: { name: 'robot-token', ...metadata }, data })
+    objects.set('secrets/ns/robot-token', { uid: 's', parse } as unknown as StoredObject)
+  }
+
+  it('are their account, however old', async () => {
+    const token = await legacyToken()
+    hold(token)
+    expect(await authenticator({ key }).authenticate({ bearerToken: token })).toEqual(robot)
+  })
+
+  it.each<[string, (token: string) => void]>([
+    ['its Secret is gone', () => undefined],
+    ['its Secret holds another', () => hold('another')],
+    ['its Secret is being deleted', (token) => hold(token, { deletionTimestamp: '2030-01-01T00:00:00Z' })],
+    [
+      'its Secret was not used for long',
+      (token) => hold(token, { labels: { 'kubernetes.io/legacy-token-invalid-since': '2029-01-01' } }),
+    ],
+    [
+      'its account was replaced',
+      (token) => {
+        hold(token)
+        put('serviceaccounts', 'ns', 'robot', 'uid-2')
+      },
+    ],
+  ])('do not hold when %s', async (_, arrange) => {
+    const token = await legacyToken()
+    arrange(token)
+    expect((await refusal(authenticator({ key }).authenticate({ bearerToken: token }))).code).toBe(401)
+  })
+
+  it('are for this API only', async () => {
+    const token = await legacyToken()
+    hold(token)
+    expect(await authenticator({ key }).verifyToken(token, ['elsewhere'])).toBe('invalid bearer token')
   })
 })

@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { parseTime, StatusError, type ObjectMeta } from '@binnacle/apimachinery'
+import type { Secret } from '@binnacle/resources'
 import type { Store } from '@binnacle/store'
 import type { UserInfo } from '../api-server.ts'
 import { StaticTokens } from './static-tokens.ts'
@@ -61,6 +62,11 @@ interface KubernetesClaims extends BoundReferences {
   readonly warnafter?: number
 }
 
+/** Who issues the tokens that Secrets hold. */
+const legacyIssuer = 'kubernetes/serviceaccount'
+/** A Secret with this label holds a token that nobody used for long: it no longer counts. */
+const invalidSinceLabel = 'kubernetes.io/legacy-token-invalid-since'
+
 /** A signature that was checked is not checked again; this many are remembered. */
 const verifiedTokensMax = 10_000
 /** Deleted objects' tokens hold this much longer, so that a terminating pod can still say goodbye (`claims.go`). */
@@ -117,6 +123,7 @@ export class Authenticator {
   async #verifyServiceAccountToken(token: string, audiences: readonly string[]): Promise<VerifiedToken | string> {
     const payload = this.#verified.get(token) ?? (await this.#checkSignature(token))
     if (payload === undefined) return 'invalid bearer token'
+    if (payload.iss === legacyIssuer) return this.#verifyLegacyToken(token, payload, audiences)
     const nowSeconds = this.#nowMs() / 1000
     if ((payload.exp ?? 0) <= nowSeconds) return '[invalid bearer token, service account token has expired]'
     if ((payload.nbf ?? 0) > nowSeconds + 1) return '[invalid bearer token, service account token is not valid yet]'
@@ -131,12 +138,28 @@ export class Authenticator {
       : { user, audiences: common }
   }
 
+  // The token of a Secret holds for as long as the Secret has it (`serviceaccount/legacy.go`), and for this API only.
+  #verifyLegacyToken(token: string, payload: JWTPayload, audiences: readonly string[]): VerifiedToken | string {
+    const claim = (name: string): string => String(payload[`kubernetes.io/serviceaccount/${name}`] ?? '')
+    const invalidated = '[invalid bearer token, service account token has been invalidated]'
+    const namespace = claim('namespace')
+    const account = { name: claim('service-account.name'), uid: claim('service-account.uid') }
+    if (!audiences.includes(this.audience)) return 'invalid bearer token'
+    const stored = this.#options.store.get({ resource: 'secrets', namespace, name: claim('secret.name') })
+    const secret = stored?.parse() as Secret | undefined
+    if (secret === undefined || secret.metadata.deletionTimestamp !== undefined) return invalidated
+    if (Buffer.from(secret.data?.['token'] ?? '', 'base64').toString() !== token) return invalidated
+    if (secret.metadata.labels?.[invalidSinceLabel] !== undefined) return invalidated
+    if (!this.#exists('serviceaccounts', namespace, account)) return invalidated
+    return { user: accountUser(namespace, account, {}), audiences: [this.audience] }
+  }
+
   async #checkSignature(token: string): Promise<JWTPayload | undefined> {
     if (this.#publicKey === undefined || token.split('.').length !== 3) return undefined
     try {
       // Time is checked at each use, here only form, signature and issuer.
       const { payload } = await jwtVerify(token, this.#publicKey, {
-        issuer: this.#options.issuer,
+        issuer: [this.#options.issuer, legacyIssuer],
         algorithms: [this.#algorithm],
         currentDate: new Date(this.#nowMs()),
         clockTolerance: Number.MAX_SAFE_INTEGER / 1e6,
@@ -162,12 +185,7 @@ export class Authenticator {
       ...referenceExtra('pod', pod),
       ...referenceExtra('node', node),
     }
-    return authenticated({
-      name: `system:serviceaccount:${namespace}:${serviceaccount.name}`,
-      ...(serviceaccount.uid === undefined ? {} : { uid: serviceaccount.uid }),
-      groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
-      ...(Object.keys(extra).length === 0 ? {} : { extra }),
-    })
+    return accountUser(namespace, serviceaccount, extra)
   }
 
   #exists(resource: string, namespace: string, { name, uid }: Reference): boolean {
@@ -204,6 +222,15 @@ export class Authenticator {
       .setJti(randomUUID())
       .sign(this.#privateKey)
   }
+}
+
+function accountUser(namespace: string, { name, uid }: Reference, extra: Readonly<Record<string, string[]>>): UserInfo {
+  return authenticated({
+    name: `system:serviceaccount:${namespace}:${name}`,
+    ...(uid === undefined ? {} : { uid }),
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+  })
 }
 
 function referenceExtra(kind: string, reference: Reference | undefined): Record<string, string[]> {
