@@ -4,7 +4,7 @@ import { builtInRegistry, apiVersionOf } from '@binnacle/resources'
 import { getOperationAST, parse } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { type Product, eventually, https, root, startProduct } from '../fixtures/product.ts'
+import { type Product, eventually, https, kubectlPath, root, startProduct } from '../fixtures/product.ts'
 import { codeOf } from '../repo/repository.ts'
 
 /** Every file of examples/ and every GraphQL example of docs/graphql.md, on a cluster that runs the guestbook. */
@@ -70,6 +70,21 @@ describe('examples', () => {
     const data = await run(read(file))
     expect(errorsWithin(data)).toEqual([])
     expect(Object.values(data)).not.toContain(null)
+  })
+})
+
+describe('README.md', () => {
+  const { blocks } = codeOf(readFileSync(path.join(root, 'README.md'), 'utf8'))
+  const text = blocks.map((block) => block.text).join('\n')
+  const commands = [...text.matchAll(/^\$ kubectl (.+)$/gm)].map((match) => match[1] as string)
+
+  it.skipIf(kubectlPath === undefined).each(commands)('kubectl %s', async (command) => {
+    expect(await product.kubectl(...command.split(' '))).not.toBe('')
+  })
+
+  it('asks in GraphQL for what there is', async () => {
+    const { query } = JSON.parse(/-d '(.+)'$/m.exec(text)?.[1] as string) as { query: string }
+    expect(JSON.stringify(await product.graphql(query))).toMatch(/"frontend-.*"sim-/)
   })
 })
 

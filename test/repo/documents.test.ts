@@ -15,6 +15,12 @@ const words = new Set(
   [...sources, ...tests, ...settings].flatMap((file) => readText(file).match(/[A-Za-z_$][\w$]*/g) ?? []),
 )
 
+const sourceText = sources.map(readText).join('\n')
+// Options are names in text, or keys of what `parseArgs` is told.
+const isOption = (name: string): boolean =>
+  new RegExp(`['"\`]${name}['"\`]|--${name}\\b|\\b${name}: [{(]`).test(sourceText)
+const foreignPrograms = new Set(['pg_dump'])
+
 function foldersOf(file: string): string[] {
   const parts = file.split('/').slice(0, -1)
   return parts.map((_, i) => parts.slice(0, i + 1).join('/'))
@@ -31,9 +37,11 @@ function isMissingPath(document: string, span: string): boolean {
   return isPath && !isThere(span) && !isThere(path.posix.join(path.posix.dirname(document), span))
 }
 
-// What looks like an identifier of ours: several humps, or a call.
+// What looks like an identifier of ours: several humps, words joined by underscores, or a call.
 const isSymbol = (span: string): boolean =>
-  /^[A-Za-z_$][\w$]*\(\)$/.test(span) || /^([a-z]+|[A-Z][a-z0-9]+)([A-Z][a-z0-9]*)+$/.test(span)
+  /^[a-z]+(_[a-z]+)+$/.test(span) ||
+  /^[A-Za-z_$][\w$]*\(\)$/.test(span) ||
+  /^([a-z]+|[A-Z][a-z0-9]+)([A-Z][a-z0-9]*)+$/.test(span)
 
 // The words of one document are Kubernetes' and GraphQL's, which tests of its own execute.
 const documentsOfCode = documents.filter(
@@ -62,6 +70,11 @@ describe.each(documents)('%s', (document) => {
     expect(named.filter((name) => !scripts.has(name) && name !== 'ci' && name !== 'run')).toEqual([])
   })
 
+  it('names options that some process takes', () => {
+    const named = spans.map((span) => /^--([a-z-]+)/.exec(span)?.[1]).filter((name) => name !== undefined)
+    expect(named.filter((name) => !isOption(name as string))).toEqual([])
+  })
+
   it('names no line of a file, because lines move', () => {
     expect(text.match(/\.(ts|tsx|mjs|sql):\d+|\.(ts|tsx|mjs|sql)#L\d+/g) ?? []).toEqual([])
   })
@@ -72,7 +85,7 @@ describe.each(documentsOfCode)('%s', (document) => {
     const named = codeOf(readText(document))
       .spans.filter(isSymbol)
       .map((span) => span.replace('()', ''))
-    expect(named.filter((name) => !words.has(name))).toEqual([])
+    expect(named.filter((name) => !words.has(name) && !foreignPrograms.has(name))).toEqual([])
   })
 })
 

@@ -39,3 +39,11 @@ describe('the list of kinds', () => {
     expect(missing).toEqual([])
   })
 })
+
+describe('the edges of GraphQL', () => {
+  it('are all in its document', () => {
+    const text = readText('docs/graphql.md')
+    const names = builtInRegistry().served.flatMap(({ edges }) => Object.keys(edges))
+    expect([...new Set(names)].filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+})
