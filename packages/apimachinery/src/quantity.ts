@@ -95,9 +95,9 @@ export function canonicalQuantity(text: string | number): string {
   return quantity === undefined ? String(text) : formatQuantity(quantity)
 }
 
-/** The difference, in the first one's format. */
+/** The difference, in the first one's format; a zero has none of its own and takes the second's (`Quantity.Sub`). */
 export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
-  return { nanos: a.nanos - b.nanos, format: a.format }
+  return { nanos: a.nanos - b.nanos, format: a.nanos === 0n ? b.format : a.format }
 }
 
 /** -1, 0 or 1. */
@@ -105,9 +105,20 @@ export function compareQuantities(a: Quantity, b: Quantity): number {
   return a.nanos < b.nanos ? -1 : a.nanos > b.nanos ? 1 : 0
 }
 
-/** The sum, in the first one's format. */
+/** The sum, in the first one's format; a zero has none of its own and takes the second's (`Quantity.Add`). */
 export function addQuantities(a: Quantity, b: Quantity): Quantity {
-  return { nanos: a.nanos + b.nanos, format: a.format }
+  return { nanos: a.nanos + b.nanos, format: a.nanos === 0n ? b.format : a.format }
+}
+
+/** A whole number as a quantity. */
+export function countQuantity(count: number): Quantity {
+  return { nanos: BigInt(count) * nano, format: 'DecimalSI' }
+}
+
+/** The next whole number at or above it (`Quantity.RoundUp(0)`). */
+export function roundUpQuantity({ nanos, format }: Quantity): Quantity {
+  const rest = nanos % nano
+  return { nanos: rest === 0n ? nanos : nanos - rest + (nanos > 0n ? nano : 0n), format }
 }
 
 /** The value in whole units, rounded up (`Quantity.Value`). */

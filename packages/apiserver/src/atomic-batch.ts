@@ -2,6 +2,7 @@ import { isConflict, type KubernetesObject, type ObjectKey } from '@binnacle/api
 import type { BatchResult, BatchWrite } from '@binnacle/client'
 import { type Pod, pods, type ResourceDefinition } from '@binnacle/resources'
 import { KeyExists, RevisionMismatch, type StoredKey, type Write } from '@binnacle/store'
+import { type Chargeable, commitCharged } from './admission/quota-charges.ts'
 import type { RequestContext } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
 import { cloneJson } from './clone-json.ts'
@@ -27,6 +28,7 @@ interface PreparedEntry {
   /** The caller named the state that it must have. */
   readonly pinned: boolean
   readonly writes: readonly Write[]
+  readonly charges?: readonly Chargeable[] | undefined
   readonly unchanged?: KubernetesObject
 }
 
@@ -81,8 +83,9 @@ async function commit(
   entries: readonly PreparedEntry[],
 ): Promise<readonly BatchResult[]> {
   const writes = entries.flatMap((entry) => entry.writes)
+  const charges = entries.flatMap((entry) => entry.charges ?? [])
   const { objects } =
-    writes.length === 0 ? { objects: [] } : await env.store.commit({ writes, actor: request.user.name })
+    writes.length === 0 ? { objects: [] } : await commitCharged(env, { writes, actor: request.user.name }, charges)
   let at = 0
   return entries.map(({ definition, writes: own, unchanged }) => {
     const object = own.length === 0 ? undefined : objects[at]
@@ -99,9 +102,10 @@ async function prepare(env: WriteEnvironment, request: RequestContext, write: Ba
     case 'create': {
       const { resource: definition, object } = write
       const namespace = object.metadata.namespace ?? ''
-      const { key, writes } = await prepareCreate(env, request, definition, namespace, cloneJson(object), trusted)
+      const body = cloneJson(object)
+      const { key, writes, charges } = await prepareCreate(env, request, definition, namespace, body, trusted)
       // A name that was made up may be made up again.
-      return { definition, key, pinned: Boolean(object.metadata.name), writes }
+      return { definition, key, pinned: Boolean(object.metadata.name), writes, charges }
     }
     case 'update':
     case 'patch':
@@ -138,7 +142,7 @@ async function prepareChanged(
   const next = (old: KubernetesObject): unknown =>
     isUpdate ? cloneJson(write.object) : applyPatch(old, write.patch, definition.schema, env.registry.schemas)
   const options = { ...trusted, subresource }
-  const { writes } = await prepareUpdate(env, request, definition, { key, current, next, options })
+  const { writes, charges } = await prepareUpdate(env, request, definition, { key, current, next, options })
   const pinned = isUpdate ? Boolean(metadata?.resourceVersion) : isPinned(write.patch)
-  return { definition, key, pinned, writes, unchanged: inVersion(definition, current) }
+  return { definition, key, pinned, writes, charges, unchanged: inVersion(definition, current) }
 }

@@ -14,7 +14,8 @@ import {
 } from '@binnacle/apimachinery'
 import { apiVersionOf, type ResourceDefinition, type ResourceRegistry, services } from '@binnacle/resources'
 import { encodeObject, KeyExists, type Store, type StoredObject, type Write } from '@binnacle/store'
-import { admitCreate, admitUpdate, type Admission } from './admission/admission.ts'
+import { admitCreate, admitUpdate, type Admission, validateAdmission } from './admission/admission.ts'
+import { type Chargeable, chargeable, chargesOf, commitCharged } from './admission/quota-charges.ts'
 import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer, WriteRequestOptions } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
 import { cloneJson } from './clone-json.ts'
@@ -47,6 +48,8 @@ export interface PreparedWrite {
   readonly definition: ResourceDefinition
   readonly key: ObjectKey
   readonly writes: readonly Write[]
+  /** What quotas are asked about when it is committed. */
+  readonly charges?: readonly Chargeable[]
   /** Set when nothing has to be written: the object is as it was. */
   readonly unchanged?: StoredObject
   /** The object as it will be. */
@@ -129,8 +132,10 @@ export async function prepareCreate(
     ...(definition.strategy.validateCreate?.(object) ?? []),
   ]
   if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
+  validateAdmission(env, definition, object)
   for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
-  return { definition, key, object, writes: [ownWrite(definition, key, object, 'create', 0), ...related] }
+  const writes = [ownWrite(definition, key, object, 'create', 0), ...related]
+  return { definition, key, object, writes, charges: chargeable(definition, object) }
 }
 
 function placeInNamespace(
@@ -191,7 +196,9 @@ export async function commitPrepared(
 ): Promise<StoredObject> {
   if (prepared.unchanged !== undefined) return prepared.unchanged
   const own = prepared.writes[0] as Write
+  const { writes, charges = [] } = prepared
   if (dryRun) {
+    await chargesOf(env, charges)
     const existing = env.store.get(own.key)
     if (own.kind === 'create' && existing !== undefined) {
       const error = new KeyExists('exists')
@@ -200,7 +207,7 @@ export async function commitPrepared(
     }
     return transientObject(own, existing?.revision ?? 0)
   }
-  const { objects } = await env.store.commit({ writes: prepared.writes, actor: request.user.name })
+  const { objects } = await commitCharged(env, { writes, actor: request.user.name }, charges)
   return objects[0] as StoredObject
 }
 
@@ -313,11 +320,13 @@ export async function prepareUpdate(
   bumpGeneration(definition, object, old)
   validateUpdate(definition, object, old, options.subresource)
   if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
+  validateAdmission(env, definition, object, { old, subresource: options.subresource })
   // Removing what held a terminating object back ends it.
   const ends = old.metadata.deletionTimestamp !== undefined && !isHeldBack(object)
   const own = ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision)
   const released = ends ? env.admission.addresses.release(definition, old) : related
-  return { definition, key, object, writes: [own, ...released] }
+  const charges = ends ? [] : chargeable(definition, object, old, options.subresource)
+  return { definition, key, object, writes: [own, ...released], charges }
 }
 
 function isHeldBack({ metadata, ...rest }: KubernetesObject): boolean {

@@ -13,6 +13,7 @@ import { namespaceController } from './controllers/namespace/reconcile.ts'
 import { persistentVolumeController } from './controllers/persistent-volume/reconcile.ts'
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
 import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
+import { resourceQuotaController } from './controllers/resource-quota/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
 import { statefulSetController } from './controllers/stateful-set/reconcile.ts'
 import { volumeExpansionController } from './controllers/volume-expansion/reconcile.ts'
@@ -55,6 +56,7 @@ export function allControllers(
     replicaSetController(),
     replicationControllerController(),
     statefulSetController,
+    resourceQuotaController(registry),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

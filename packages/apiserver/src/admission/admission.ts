@@ -1,10 +1,11 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { Pod, ResourceDefinition } from '@binnacle/resources'
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
 import { admitResize } from './claim-resize.ts'
 import { protectInUse } from './in-use-protection.ts'
+import { applyContainerDefaults, checkLimitRanges } from './limit-ranger.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
 import { admitPod } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
@@ -29,6 +30,7 @@ export async function admitCreate(
   protectInUse(definition.storageName, object)
   switch (definition.storageName) {
     case 'pods':
+      applyContainerDefaults(env.store, object as Pod)
       await admitPod(env.store, object)
       return none
     case 'persistentvolumeclaims':
@@ -51,6 +53,30 @@ export async function admitUpdate(
 ): Promise<readonly Write[]> {
   if (definition.storageName === 'persistentvolumeclaims') admitResize(env.store, object, old)
   return definition.storageName === 'services' ? env.admission.addresses.assign(object, old) : none
+}
+
+/** What an update starts from. */
+interface UpdateBase {
+  readonly old: KubernetesObject
+  readonly subresource: string | undefined
+}
+
+/**
+ * Checks an object once it has passed the rules of its kind, as kube-apiserver's validating plugins do. Quotas come after everything else: they are
+ * asked when the object is committed. @throws StatusError Forbidden
+ */
+export function validateAdmission(
+  env: WriteEnvironment,
+  definition: ResourceDefinition,
+  object: KubernetesObject,
+  update?: UpdateBase,
+): void {
+  if (object.metadata.deletionTimestamp !== undefined) return
+  const { storageName } = definition
+  // A pod's containers ask for something else only when they are resized.
+  const subresource = storageName === 'pods' && update !== undefined ? 'resize' : undefined
+  if ((storageName === 'pods' || storageName === 'persistentvolumeclaims') && update?.subresource === subresource)
+    checkLimitRanges(env.store, definition, object)
 }
 
 const none: readonly Write[] = []

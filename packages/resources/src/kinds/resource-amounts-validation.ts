@@ -43,13 +43,24 @@ const milli = 1_000_000n
 const whole = 1000n * milli
 
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-')
-const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/')
-const mayOvercommit = (name: string): boolean => isNative(name) && !isHugePages(name)
+/** True for a resource of Kubernetes' own. */
+export const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/')
+/** True where requests and limits may differ. */
+export const mayOvercommit = (name: string): boolean => isNative(name) && !isHugePages(name)
 /** True for a resource of a vendor, e.g. `example.com/gpu`. */
 export const isExtendedResource = (name: string): boolean =>
   !isNative(name) && !name.startsWith('requests.') && qualifiedNameProblems(`requests.${name}`).length === 0
 
-function containerResourceNameErrors(name: string, path: string): FieldError[] {
+/** Problems of a resource's name wherever one may be given. */
+export function resourceNameErrors(name: string, path: string): FieldError[] {
+  const errors = labelKeyErrors(path, name)
+  if (errors.length === 0 && !name.includes('/') && !quotaResources.has(name) && !isHugePages(name))
+    errors.push(invalidValue(path, name, 'must be a standard resource type or fully qualified'))
+  return errors
+}
+
+/** Problems of the name of a resource that containers ask for. */
+export function containerResourceNameErrors(name: string, path: string): FieldError[] {
   const errors = labelKeyErrors(path, name)
   if (!name.includes('/')) {
     if (!containerResources.has(name) && !isHugePages(name)) {

@@ -5,6 +5,8 @@ import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import { selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type * as k8s from '../generated/types.ts'
+import { limitRangeStrategy } from './limit-range-strategy.ts'
+import { resourceQuotaStrategy } from './resource-quota-strategy.ts'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
 import {
   clusterRoleBindingStrategy,
@@ -31,6 +33,7 @@ export const resourceQuotas: ResourceDefinition<k8s.ResourceQuota> = defineResou
       column('Limit', (quota: k8s.ResourceQuota) => quotaText(quota, (name) => name.startsWith('limits.'))),
       ageColumn,
     ],
+    strategy: resourceQuotaStrategy,
   },
 )
 
@@ -45,7 +48,9 @@ function quotaText(quota: k8s.ResourceQuota, wanted: (name: string) => boolean):
 /** Limits and defaults for what is created in a namespace. */
 export const limitRanges: ResourceDefinition<k8s.LimitRange> = defineResource<k8s.LimitRange>('', 'v1', 'limitranges', {
   shortNames: ['limits'],
+  strategy: limitRangeStrategy,
 })
+
 /** Pod templates that stand alone. */
 export const podTemplates: ResourceDefinition<k8s.PodTemplate> = defineResource<k8s.PodTemplate>(
   '',
