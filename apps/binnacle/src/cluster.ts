@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { type RunningPostgres, startPostgres } from '@binnacle/store/postgres'
 import { ensureCertificates } from './certificates.ts'
 import {
   DataDirectory,
@@ -11,6 +10,7 @@ import {
 import { isFree } from './free-port.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { PlainError, type StartOptions } from './options.ts'
+import { SupervisedPostgres } from './supervised-postgres.ts'
 import { type ProcessSpec, type ReadyLine, SupervisedProcess } from './supervised-process.ts'
 
 const host = '127.0.0.1'
@@ -106,13 +106,11 @@ export class Cluster {
   }
 
   async #startPostgres(): Promise<string> {
-    const postgres: RunningPostgres = await startPostgres({ dataDir: this.#directory.postgres }).catch(
-      (error: Error) => {
-        throw new PlainError(`The embedded Postgres could not start: ${error.message}`)
-      },
-    )
+    const postgres = new SupervisedPostgres(this.#directory.postgres, (text) => this.#progress.note(text))
     this.#stops.push(() => postgres.stop())
-    return postgres.url
+    return await postgres.start().catch((error: Error) => {
+      throw new PlainError(`The embedded Postgres could not start: ${error.message}`)
+    })
   }
 
   async #startProcess(spec: ProcessSpec): Promise<ReadyLine> {

@@ -1,5 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { cpus, totalmem } from 'node:os'
@@ -10,6 +21,8 @@ import pg from 'pg'
 export interface RunningPostgres {
   readonly url: string
   readonly pid: number
+  /** Resolves when the server has ended, wished or not, with the signal or the exit code in words. */
+  readonly ended: Promise<string>
   /** Ends it in the fast way: open transactions are rolled back, what is committed is on disk. */
   stop(): Promise<void>
 }
@@ -58,7 +71,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     child.kill('SIGKILL')
     throw error
   }
-  return { url, pid: child.pid as number, stop: () => stop(child) }
+  return { url, pid: child.pid as number, ended: endOf(child), stop: () => stop(child) }
 }
 
 /** Durable (fsync and synchronous_commit on), with checkpoints far enough apart that they do not halve the rate under load. */
@@ -208,18 +221,49 @@ function checkVersion(binaries: string, dataDir: string): void {
     )
 }
 
-// A server that outlived a killed parent still holds the directory.
+// A server that outlived a killed parent still holds the directory, and so do sessions that outlive a killed server for a moment.
 function stopLeftOver(dataDir: string): void {
   const file = path.join(dataDir, 'postmaster.pid')
   if (!existsSync(file)) return
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0])
-  if (!isPostgres(pid, dataDir)) return
-  process.kill(pid, 'SIGINT')
+  if (isPostgres(pid, dataDir)) {
+    process.kill(pid, 'SIGINT')
+    waitUntil(() => !isPostgres(pid, dataDir), `another Postgres (process ${pid}) runs on ${dataDir} and does not end.`)
+  }
+  waitUntil(() => !isWorkedIn(dataDir), `sessions of a Postgres that was killed still work in ${dataDir}.`)
+  // Postgres takes whatever runs under the number in its lock file for another server. Here it is known to be none.
+  if (isInUse(pid)) rmSync(file, { force: true })
+}
+
+function waitUntil(holds: () => boolean, complaint: string): void {
   const deadlineMs = Date.now() + stopMsMax
-  while (isPostgres(pid, dataDir)) {
-    if (Date.now() > deadlineMs)
-      throw new Error(`another Postgres (process ${pid}) runs on ${dataDir} and does not end.`)
+  while (!holds()) {
+    if (Date.now() > deadlineMs) throw new Error(complaint)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+  }
+}
+
+/** True when a process has the directory as its working directory, as every process of a server does. Known on Linux only. */
+function isWorkedIn(dataDir: string): boolean {
+  if (!existsSync('/proc/self/cwd')) return false
+  const folder = realpathSync(dataDir)
+  return readdirSync('/proc').some((entry) => {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) return false
+    try {
+      return readlinkSync(`/proc/${entry}/cwd`) === folder
+    } catch {
+      // It has ended, or is somebody else's.
+      return false
+    }
+  })
+}
+
+function isInUse(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
@@ -276,6 +320,12 @@ async function answers(url: string, child: ChildProcess, output: { text: string 
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
   }
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  const inWords = (): string => child.signalCode ?? `exit code ${child.exitCode}`
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(inWords())
+  return new Promise((resolve) => child.once('exit', () => resolve(inWords())))
 }
 
 async function stop(child: ChildProcess): Promise<void> {
