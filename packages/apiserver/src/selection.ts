@@ -5,7 +5,7 @@ import {
   parseFieldSelector,
   type Selector,
 } from '@binnacle/apimachinery'
-import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
+import type { ResourceDefinition } from '@binnacle/resources'
 import type { StoredObject } from '@binnacle/store'
 
 /** Which objects of a resource a list or watch means. */
@@ -29,8 +29,11 @@ export function selectionOf(
   const fields = parseFieldSelector(request.fieldSelector ?? '')
   for (const { path } of fields.requirements) {
     if (definition.selectableFields.includes(path)) continue
+    // Clients put their own words before this; which it is depends on whether a kind has selectable fields of its own.
     throw badRequest(
-      `Unable to find "${apiVersionOf(definition)}, Resource=${definition.plural}" that match label selector "${request.labelSelector ?? ''}", field selector "${request.fieldSelector ?? ''}": field label not supported: ${path}`,
+      definition.selectableFields.length > 2
+        ? `field label not supported: ${path}`
+        : `"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     )
   }
   const valueOf = fieldReader(definition)

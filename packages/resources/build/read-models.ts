@@ -72,8 +72,8 @@ export function plainText(comment: string): string {
     .join('\n')
     .trim()
   return text
-    .replace(/\\?&#39;/g, "'")
-    .replace(/\\?&quot;/g, '"')
+    .replace(/\\?(?:&#39;|')/g, "'")
+    .replace(/\\?(?:&quot;|")/g, '"')
     .replace(/&lt;/g, '<')
     .replace(/&gt;/g, '>')
     .replace(/&#x60;/g, '`')

@@ -25,6 +25,7 @@ export class Exchange implements RequestContext {
   /** For metrics and the access log: `list pods`. */
   label = ''
   readonly #warnings: string[] = []
+  #closesConnection = false
 
   constructor(incoming: AnyRequest, outgoing: AnyResponse, requestId: string) {
     this.incoming = incoming
@@ -58,10 +59,14 @@ export class Exchange implements RequestContext {
   async body(): Promise<Buffer> {
     const chunks: Buffer[] = []
     let bytes = 0
-    for await (const chunk of this.incoming as AsyncIterable<Buffer>) {
+    for await (const chunk of this.incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.length
-      if (bytes > bodyBytesMax)
+      if (bytes > bodyBytesMax) {
+        // The rest is thrown away, so that the answer arrives; the connection cannot be used again.
+        this.incoming.resume()
+        this.#closesConnection = this.incoming.httpVersionMajor === 1
         throw new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${bodyBytesMax}`)
+      }
       chunks.push(chunk)
     }
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
@@ -73,6 +78,7 @@ export class Exchange implements RequestContext {
       'audit-id': this.requestId,
       'cache-control': 'no-cache, private',
       ...headers,
+      ...(this.#closesConnection ? { connection: 'close' } : {}),
     }
     if (this.#warnings.length > 0)
       all['warning'] = this.#warnings.map(

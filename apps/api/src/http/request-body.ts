@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { type Document, parseDocument } from 'yaml'
 import { badRequest, StatusError } from '@binnacle/apimachinery'
 import { decodeProtobuf } from '@binnacle/resources'
 
@@ -56,7 +56,16 @@ function parseYamlBody(bytes: Buffer): DecodedBody {
   const duplicateFields = strict.errors
     .filter(({ code }) => code === 'DUPLICATE_KEY')
     .map(({ pos }) => /^[\w./-]+/.exec(text.slice(pos[0]))?.[0] ?? '')
-  return { value: document.toJS({ maxAliasCount: 100 }), duplicateFields: [...new Set(duplicateFields)] }
+  return { value: valueOf(document), duplicateFields: [...new Set(duplicateFields)] }
+}
+
+function valueOf(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    // Aliases that stand for more than a request may hold.
+    throw badRequest(`error converting YAML to JSON: yaml: ${(error as Error).message}`)
+  }
 }
 
 /** The paths of members that occur twice in one object. A scan of the text: only writes that are checked for it pay for it. */

@@ -1,4 +1,3 @@
-import { parse as parseYaml } from 'yaml'
 import { badRequest, type KubernetesObject, type Status, StatusError } from '@binnacle/apimachinery'
 import { type ApiServer, type DeleteAnswer } from '@binnacle/apiserver'
 import type { Patch } from '@binnacle/client'
@@ -204,11 +203,11 @@ async function readPatch(exchange: Exchange): Promise<Patch> {
   const bytes = await exchange.body()
   switch (type) {
     case 'application/json-patch+json':
-      return { type: 'json', operations: parsePatch(bytes, JSON.parse) as unknown[] }
+      return { type: 'json', operations: operationsOf(parsePatch(bytes)) }
     case 'application/merge-patch+json':
-      return { type: 'merge', body: parsePatch(bytes, JSON.parse) as Record<string, unknown> }
+      return { type: 'merge', body: parsePatch(bytes) as Record<string, unknown> }
     case 'application/strategic-merge-patch+json':
-      return { type: 'strategic', body: parsePatch(bytes, parseYaml) as Record<string, unknown> }
+      return { type: 'strategic', body: parsePatch(bytes) as Record<string, unknown> }
     case 'application/apply-patch+yaml':
       throw new StatusError(
         'UnsupportedMediaType',
@@ -222,9 +221,15 @@ async function readPatch(exchange: Exchange): Promise<Patch> {
   }
 }
 
-function parsePatch(bytes: Buffer, parse: (text: string) => unknown): unknown {
+function operationsOf(patch: unknown): readonly unknown[] {
+  if (Array.isArray(patch) && patch.every((operation) => typeof operation === 'object' && operation !== null))
+    return patch
+  throw badRequest('error decoding patch: json: cannot unmarshal it into Go value of type jsonpatch.Patch')
+}
+
+function parsePatch(bytes: Buffer): unknown {
   try {
-    return parse(bytes.toString())
+    return JSON.parse(bytes.toString())
   } catch (error) {
     throw badRequest(`error decoding patch: ${(error as Error).message}`)
   }
