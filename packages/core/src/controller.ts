@@ -47,6 +47,8 @@ export interface Controller {
   /** Whom its events name as their source; by default its name and `-controller`. */
   readonly component?: string
   readonly reconciles: ResourceDefinition<any>
+  /** Which of the reconciled objects call their own key when they change; all of them where it is absent. */
+  concerns?(object: any): boolean
   /** Objects whose controller is of the reconciled kind: a change calls their controller's key. */
   readonly owns?: readonly ResourceDefinition<any>[]
   readonly watches?: readonly WatchSpec[]

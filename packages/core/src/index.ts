@@ -4,11 +4,14 @@
  */
 import type { ResourceRegistry } from '@binnacle/resources'
 import type { Controller, Runnable } from './controller.ts'
+import { cronJobController } from './controllers/cron-job/reconcile.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
 import { ephemeralVolumeController } from './controllers/ephemeral-volume/reconcile.ts'
 import { localPathController } from './controllers/local-path-provisioner/reconcile.ts'
+import { jobOrphanPodController } from './controllers/job/orphan-pods.ts'
+import { jobController } from './controllers/job/reconcile.ts'
 import { namespaceController } from './controllers/namespace/reconcile.ts'
 import { persistentVolumeController } from './controllers/persistent-volume/reconcile.ts'
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
@@ -28,6 +31,7 @@ import { podCollector } from './controllers/pod-gc/collect.ts'
 import { legacyTokenSigner } from './controllers/service-account-token/legacy-token.ts'
 import { serviceAccountTokenController } from './controllers/service-account-token/reconcile.ts'
 import { taintEvictionController } from './controllers/taint-eviction/reconcile.ts'
+import { ttlAfterFinishedController } from './controllers/ttl-after-finished/reconcile.ts'
 
 export * from './controller.ts'
 export * from './manager.ts'
@@ -57,6 +61,10 @@ export function allControllers(
     replicationControllerController(),
     statefulSetController,
     resourceQuotaController(registry),
+    jobController(),
+    jobOrphanPodController,
+    cronJobController(),
+    ttlAfterFinishedController,
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

@@ -145,8 +145,11 @@ class ControllerLoop {
   }
 
   #watchOwn(): void {
-    const enqueue = (object: KubernetesObject): void =>
+    const { concerns } = this.#controller
+    const enqueue = (object: KubernetesObject): void => {
+      if (concerns?.(object) === false) return
       this.#queue.add(formatKey({ namespace: object.metadata.namespace ?? '', name: object.metadata.name }))
+    }
     this.#context
       .informer(this.#controller.reconciles)
       .addHandler({ onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue })

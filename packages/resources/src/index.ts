@@ -5,6 +5,7 @@
 export * from './columns.ts'
 export type { KindEntry } from './define-resource.ts'
 export type * from './generated/types.ts'
+export { type CronField, type CronSchedule, parseCronSchedule } from './kinds/cron-schedule.ts'
 export * from './kinds/index.ts'
 export * from './kinds/object-meta.ts'
 export { decodeProtobuf, type ProtobufBody } from './protobuf/decode.ts'

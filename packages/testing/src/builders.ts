@@ -1,5 +1,16 @@
 import type { OwnerReference } from '@binnacle/apimachinery'
-import type { DaemonSet, Deployment, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from '@binnacle/resources'
+import type {
+  DaemonSet,
+  Deployment,
+  Namespace,
+  Node,
+  Pod,
+  ReplicaSet,
+  Service,
+  StatefulSet,
+  CronJob,
+  Job,
+} from '@binnacle/resources'
 
 /** Objects for tests: valid as they are, with what the test is about changed. */
 
@@ -134,6 +145,41 @@ export function aDaemonSet(
       template: { metadata: { labels: { app: name } } as never, spec: { containers: containers(image) } },
       ...spec,
     },
+  }
+}
+
+/** A Job of pods that never restart, with the selector and labels that the API server would give it. */
+export function aJob(options: Built & { uid?: string; spec?: Partial<NonNullable<Job['spec']>> } = {}): Job {
+  const { name = 'work', uid = '5f7c0d1e-0000-4000-8000-000000000001', spec } = options
+  const labels = {
+    'batch.kubernetes.io/controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+    'controller-uid': uid,
+    'job-name': name,
+  }
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { ...metadataOf({ ...options, name }), uid },
+    spec: {
+      selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
+      template: {
+        metadata: { labels } as never,
+        spec: { containers: containers('app:1'), restartPolicy: 'Never' },
+      },
+      ...spec,
+    },
+  }
+}
+
+/** A CronJob that runs at every full hour. */
+export function aCronJob(options: Built & { spec?: Partial<NonNullable<CronJob['spec']>> } = {}): CronJob {
+  const template = { spec: { containers: containers('app:1'), restartPolicy: 'Never' } }
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: metadataOf({ ...options, name: options.name ?? 'report' }),
+    spec: { schedule: '0 * * * *', jobTemplate: { spec: { template } }, ...options.spec },
   }
 }
 

@@ -348,6 +348,7 @@ export class FakeCluster implements Client {
       throw conflict(resource, key.name, `Precondition failed: UID in precondition: ${uid}`)
     const copy = structuredClone(object)
     keepServerFields(copy, old)
+    dropEmptyLists(copy)
     keepOtherPart(resource, copy, old, subresource)
     resource.strategy.applyDefaults?.(copy)
     if (subresource === undefined) resource.strategy.prepareForUpdate?.(copy, old)
@@ -469,6 +470,12 @@ function keepServerFields({ metadata }: KubernetesObject, { metadata: old }: Kub
     if (old[field] === undefined) delete metadata[field]
     else Object.assign(metadata, { [field]: old[field] })
   }
+}
+
+// As objects are when they have been written and read again.
+function dropEmptyLists({ metadata }: KubernetesObject): void {
+  if (metadata.finalizers?.length === 0) delete metadata.finalizers
+  if (metadata.ownerReferences?.length === 0) delete metadata.ownerReferences
 }
 
 // The main resource keeps status; a subresource keeps everything else.

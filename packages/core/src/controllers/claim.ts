@@ -19,6 +19,8 @@ export interface ClaimRequest<T extends KubernetesObject> {
   belongs?(object: T): boolean
   readonly candidates: Iterable<T>
   readonly nowMs: number
+  /** A finalizer that adopted objects get and released ones lose. */
+  readonly finalizer?: string
 }
 
 /**
@@ -65,10 +67,11 @@ async function canAdopt({ client, owner, ownerResource }: ClaimRequest<any>): Pr
 const keyIn = (object: KubernetesObject) => ({ namespace: object.metadata.namespace ?? '', name: object.metadata.name })
 
 async function adopt<T extends KubernetesObject>(
-  { client, owner, resource }: ClaimRequest<T>,
+  { client, owner, resource, finalizer }: ClaimRequest<T>,
   object: T,
 ): Promise<T | undefined> {
-  const body = { metadata: { uid: object.metadata.uid, ownerReferences: [controllerReference(owner)] } }
+  const finalizers = finalizer === undefined ? {} : { finalizers: [finalizer] }
+  const body = { metadata: { uid: object.metadata.uid, ownerReferences: [controllerReference(owner)], ...finalizers } }
   try {
     return await client.patch(resource, keyIn(object), { type: 'strategic', body })
   } catch (error) {
@@ -78,11 +81,15 @@ async function adopt<T extends KubernetesObject>(
 }
 
 async function release<T extends KubernetesObject>(
-  { client, owner, resource }: ClaimRequest<T>,
+  { client, owner, resource, finalizer }: ClaimRequest<T>,
   object: T,
 ): Promise<void> {
   const body = {
-    metadata: { uid: object.metadata.uid, ownerReferences: [{ $patch: 'delete', uid: owner.metadata.uid }] },
+    metadata: {
+      uid: object.metadata.uid,
+      ownerReferences: [{ $patch: 'delete', uid: owner.metadata.uid }],
+      ...(finalizer === undefined ? {} : { '$deleteFromPrimitiveList/finalizers': [finalizer] }),
+    },
   }
   await client.patch(resource, keyIn(object), { type: 'strategic', body }).catch((error: unknown) => {
     if (!isNotFound(error)) throw error

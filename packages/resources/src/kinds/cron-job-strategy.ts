@@ -8,7 +8,7 @@ import {
 } from '@binnacle/apimachinery'
 import type { CronJob } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
-import { cronScheduleProblem } from './cron-schedule-rules.ts'
+import { cronScheduleProblem } from './cron-schedule.ts'
 import { nonNegative, oneOf } from './field-checks.ts'
 import { jobSpecErrors } from './job-strategy.ts'
 import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
