@@ -47,3 +47,13 @@ describe('the edges of GraphQL', () => {
     expect([...new Set(names)].filter((name) => !text.includes(`\`${name}\``))).toEqual([])
   })
 })
+
+describe('the list of admission plugins in docs/compatibility.md', () => {
+  it('is what the files of admission say they do', () => {
+    const files = repositoryFiles.filter((file) => /^packages\/apiserver\/src\/admission\/[\w-]+\.ts$/.test(file))
+    const named = files.flatMap((file) => [...readText(file).matchAll(/\bplugins? ((?:[A-Z]\w+(?:, | and )?)+)/g)])
+    const plugins = named.flatMap((match) => (match[1] as string).split(/, | and /)).filter((name) => name !== '')
+    const listed = /Admission plugins: ([^.]+)\./.exec(readText('docs/compatibility.md'))?.[1]?.split(/,\s+/)
+    expect(listed).toEqual([...new Set(plugins)].toSorted())
+  })
+})
