@@ -12,6 +12,9 @@ const connection = 'packages/store/src/commit-connection.ts'
 const architecture = 'ARCHITECTURE.md'
 const graphql = 'docs/graphql.md'
 const operating = 'docs/operating.md'
+const start = 'apps/binnacle/src/options.ts'
+const simulated = 'docs/simulated-nodes.md'
+const simulation = 'apps/node/src/simulated/simulation-options.ts'
 
 it.each([
   [architecture, 'body ≤ 3 MiB', limits, 'bodyBytesMax = 3 * 1024 * 1024'],
@@ -50,6 +53,21 @@ it.each([
     'apps/workers/src/config.ts',
     "'lease-seconds': { type: 'string', default: '15' }",
   ],
+  [operating, '| `--port N` | 6443 |', start, "wholeNumber('port', values.port, 65_535) ?? 6443"],
+  [operating, '| `--data-dir DIR` | `.binnacle` |', start, "?? '.binnacle'"],
+  [operating, '| `--simulated-nodes N` | 10 |', start, '10_000) ?? 10'],
+  [operating, '| `--dashboard-port N` | 3000 |', 'apps/binnacle/src/cluster.ts', 'dashboardPortDefault = 3000'],
+  [simulated, '| `--simulated N` | 10 |', simulation, 'nodes: 10,'],
+  [simulated, '| `--cpu QUANTITY` | 32 |', simulation, "cpu: '32'"],
+  [simulated, '| `--memory QUANTITY` | 256Gi |', simulation, "memory: '256Gi'"],
+  [simulated, '| `--pods N` | 110 |', simulation, 'podsMax: 110'],
+  [simulated, '| `--start-delay-ms TIME` | 200..800 |', simulation, 'startDelay: { fromMs: 200, toMs: 800 }'],
+  [simulated, '| `--ready-delay-ms TIME` | 100..400 |', simulation, 'readyDelay: { fromMs: 100, toMs: 400 }'],
+  [simulated, '| `--init-run-ms TIME` | 100..300 |', simulation, 'initRun: { fromMs: 100, toMs: 300 }'],
+  [simulated, '| `--stop-delay-ms TIME` | 100..500 |', simulation, 'stopDelay: { fromMs: 100, toMs: 500 }'],
+  [simulated, '| `--job-run-ms TIME` | 1000..3000 |', simulation, 'jobRun: { fromMs: 1000, toMs: 3000 }'],
+  [simulated, '| `--crash-after-ms TIME` | 500..3000 |', simulation, 'crashAfter: { fromMs: 500, toMs: 3000 }'],
+  [simulated, '| `--events-per-second N` | 100 |', simulation, 'eventsPerSecondMax: 100'],
 ])('%s says "%s", as the code does', (document, text, file, ...code) => {
   expect(readText(document)).toContain(text)
   for (const line of code) expect(readText(file)).toContain(line)
