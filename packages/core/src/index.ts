@@ -5,6 +5,7 @@
 import type { ResourceRegistry } from '@binnacle/resources'
 import type { Controller, Runnable } from './controller.ts'
 import { cronJobController } from './controllers/cron-job/reconcile.ts'
+import { daemonSetController } from './controllers/daemon-set/reconcile.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
@@ -65,6 +66,7 @@ export function allControllers(
     jobOrphanPodController,
     cronJobController(),
     ttlAfterFinishedController,
+    daemonSetController(),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

@@ -68,7 +68,7 @@ export class PlacementRules {
     let verdict = 0
     if (!toleratesUnschedulable(this.tolerations, node)) verdict |= breaks.schedulable
     if (untoleratedTaint(this.tolerations, node.spec?.taints) !== undefined) verdict |= breaks.taints
-    if (!this.#admits(node)) verdict |= breaks.affinity
+    if (!this.admits(node)) verdict |= breaks.affinity
     this.verdicts[slot] = verdict
     this.affinityWeights[slot] = this.#preferredWeight(node)
     this.avoidedTaints[slot] = countAvoidedTaints(this.tolerations, node.spec?.taints)
@@ -76,7 +76,7 @@ export class PlacementRules {
   }
 
   /** Whether the node satisfies both the node selector and the required node affinity. */
-  #admits(node: SchedulableNode): boolean {
+  admits(node: SchedulableNode): boolean {
     const labels = node.metadata.labels ?? {}
     for (const key in this.nodeSelector) {
       if (!Object.hasOwn(labels, key) || labels[key] !== this.nodeSelector[key]) return false

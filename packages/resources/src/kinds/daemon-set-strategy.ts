@@ -1,4 +1,4 @@
-import { type FieldError, invalidValue, notSupported, required } from '@binnacle/apimachinery'
+import { type FieldError, invalidValue, notSupported, required, semanticEqual } from '@binnacle/apimachinery'
 import type { DaemonSet } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
 import { nonNegative } from './field-checks.ts'
@@ -31,6 +31,11 @@ export const daemonSetStrategy: Strategy<DaemonSet> = {
   },
   prepareForCreate(set) {
     set.status = { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 }
+    setTemplateGeneration(set, Math.max(1, templateGenerationOf(set)))
+  },
+  prepareForUpdate(set, old) {
+    const isSame = semanticEqual(set.spec?.template, old.spec?.template)
+    setTemplateGeneration(set, templateGenerationOf(old) + (isSame ? 0 : 1))
   },
   validate(set) {
     const { spec } = set
@@ -50,6 +55,18 @@ export const daemonSetStrategy: Strategy<DaemonSet> = {
     Object.entries(set.status ?? {}).flatMap(([field, value]) =>
       typeof value === 'number' ? nonNegative(`status.${field}`, value) : [],
     ),
+}
+
+// The generation of the template is no field of this version any more: upstream's conversion keeps it in an annotation, and its controller labels pods with it.
+const templateGenerationAnnotation = 'deprecated.daemonset.template.generation'
+
+function templateGenerationOf(set: DaemonSet): number {
+  const text = set.metadata.annotations?.[templateGenerationAnnotation]
+  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : 0
+}
+
+function setTemplateGeneration(set: DaemonSet, generation: number): void {
+  set.metadata.annotations = { ...set.metadata.annotations, [templateGenerationAnnotation]: String(generation) }
 }
 
 function updateStrategyErrors(set: DaemonSet): FieldError[] {

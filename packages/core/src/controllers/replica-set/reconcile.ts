@@ -1,20 +1,19 @@
 import {
   controllerOf,
   formatKey,
-  isNamespaceTerminating,
   isNotFound,
   jsonEqual,
   type ObjectKey,
   type Selector,
   selectorFromLabelSelector,
 } from '@binnacle/apimachinery'
-import type { BatchWrite } from '@binnacle/client'
 import { type Pod, pods, replicaSets, type ResourceDefinition } from '@binnacle/resources'
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 import { Expectations } from '../../expectations.ts'
 import { isPodActive } from '../../pod-state.ts'
 import { claim } from '../claim.ts'
 import { orphansIn } from '../orphans.ts'
+import { createPods, deletePods, observePods, type PodFailure, type PodWork } from '../pod-batches.ts'
 import { podFromTemplate } from '../pod-template.ts'
 import { planReplicas } from './plan.ts'
 import { type ReplicatedSet, replicaSetStatus } from './status.ts'
@@ -27,10 +26,8 @@ export interface ReplicatedKind<T extends ReplicatedSet> {
   selectorOf(set: T): Selector
 }
 
-interface Work<T extends ReplicatedSet> {
+interface Work<T extends ReplicatedSet> extends PodWork {
   readonly kind: ReplicatedKind<T>
-  readonly context: ReconcileContext
-  readonly expectations: Expectations
 }
 
 /** Keeps the number of pods that each ReplicaSet controls equal to `spec.replicas`. */
@@ -50,7 +47,7 @@ export function replicationOf<T extends ReplicatedSet>(kind: ReplicatedKind<T>):
     reconciles: kind.resource,
     owns: [pods],
     watches: [{ resource: pods, keysOf: (pod: Pod, context) => orphanKeys(kind, pod, context) }],
-    prepare: (context) => observe({ kind, context, expectations }),
+    prepare: (context) => observePods(kind.resource.kind, { context, expectations }),
     reconcile: (key, context) => reconcile(key, { kind, context, expectations }),
   }
 }
@@ -68,30 +65,6 @@ function orphanKeys<T extends ReplicatedSet>(
     .inNamespace(namespace)
     .filter((set) => kind.selectorOf(set).matches(pod.metadata.labels))
   return matching.map((set) => ({ namespace, name: set.metadata.name }))
-}
-
-function observe({ kind, context, expectations }: Work<any>): void {
-  const ownerKey = (pod: Pod): string | undefined => {
-    const owner = controllerOf(pod)
-    return owner?.kind === kind.resource.kind
-      ? formatKey({ namespace: pod.metadata.namespace ?? '', name: owner.name })
-      : undefined
-  }
-  const seen = (pod: Pod): void => {
-    const key = ownerKey(pod)
-    if (key !== undefined && pod.metadata.uid !== undefined) expectations.deleteSeen(key, pod.metadata.uid)
-  }
-  context.informer(pods).addHandler({
-    onAdd: (pod) => {
-      const key = ownerKey(pod)
-      if (key !== undefined) expectations.createSeen(key)
-    },
-    // A pod that is marked for deletion no longer counts, so that is what is waited for.
-    onUpdate: (pod, old) => {
-      if (pod.metadata.deletionTimestamp !== undefined && old.metadata.deletionTimestamp === undefined) seen(pod)
-    },
-    onDelete: seen,
-  })
 }
 
 async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>): Promise<Result> {
@@ -114,8 +87,11 @@ async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>)
       : { createCount: 0, podsToDelete: [] }
 
   // Act.
-  let failure: { reason: string; message: string } | undefined
-  if (plan.createCount > 0) failure = await createPods(set, plan.createCount, work)
+  let failure: PodFailure | undefined
+  if (plan.createCount > 0) {
+    const pod = podFromTemplate(set, set.spec?.template)
+    failure = await createPods(set, Array<Pod>(plan.createCount).fill(pod), work)
+  }
   if (plan.podsToDelete.length > 0) failure = await deletePods(set, plan.podsToDelete, work)
 
   // Report.
@@ -127,7 +103,7 @@ async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>)
   return againAfterMs === undefined ? done : { requeueAfterMs: againAfterMs }
 }
 
-function keptFailure(set: ReplicatedSet): { reason: string; message: string } | undefined {
+function keptFailure(set: ReplicatedSet): PodFailure | undefined {
   const condition = set.status?.conditions?.find((candidate) => candidate.type === 'ReplicaFailure')
   return condition === undefined ? undefined : { reason: condition.reason ?? '', message: condition.message ?? '' }
 }
@@ -167,75 +143,4 @@ function podsOnNode<T extends ReplicatedSet>(set: T, { kind, context }: Work<T>)
     }
   }
   return counts
-}
-
-async function createPods(
-  set: ReplicatedSet,
-  count: number,
-  { context, expectations }: Work<any>,
-): Promise<{ reason: string; message: string } | undefined> {
-  const key = formatKey({ namespace: set.metadata.namespace ?? '', name: set.metadata.name })
-  const pod = podFromTemplate(set, set.spec?.template)
-  // The first batch is small: where every create is refused (a quota, a bad template), few are tried.
-  let batch = 1
-  for (let created = 0; created < count;) {
-    const size = Math.min(batch, count - created)
-    expectations.expectCreates(key, size, context.nowMs())
-    const writes = Array.from({ length: size }, (): BatchWrite => ({ verb: 'create', resource: pods, object: pod }))
-    const results = await context.client
-      .writeAll(writes, { atomic: false })
-      .catch((error: Error) => writes.map(() => ({ error })))
-    let failed: Error | undefined
-    for (const result of results) {
-      if ('object' in result)
-        context.events.record(set, 'Normal', 'SuccessfulCreate', `Created pod: ${result.object.metadata.name}`)
-      else {
-        expectations.createSeen(key)
-        failed = result.error
-      }
-    }
-    if (failed !== undefined) {
-      if (isNamespaceTerminating(failed)) return undefined
-      context.events.record(set, 'Warning', 'FailedCreate', `Error creating: ${failed.message}`)
-      return { reason: 'FailedCreate', message: failed.message }
-    }
-    created += size
-    batch *= 2
-  }
-  return undefined
-}
-
-async function deletePods(
-  set: ReplicatedSet,
-  victims: readonly Pod[],
-  { context, expectations }: Work<any>,
-): Promise<{ reason: string; message: string } | undefined> {
-  const key = formatKey({ namespace: set.metadata.namespace ?? '', name: set.metadata.name })
-  expectations.expectDeletes(
-    key,
-    victims.map((pod) => pod.metadata.uid ?? ''),
-    context.nowMs(),
-  )
-  const writes = victims.map((pod): BatchWrite => ({
-    verb: 'delete',
-    resource: pods,
-    key: { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name },
-    options: { preconditions: { uid: pod.metadata.uid ?? '' } },
-  }))
-  const results = await context.client
-    .writeAll(writes, { atomic: false })
-    .catch((error: Error) => writes.map(() => ({ error })))
-  let failed: Error | undefined
-  for (const [index, result] of results.entries()) {
-    const pod = victims[index] as Pod
-    if ('object' in result)
-      context.events.record(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`)
-    else {
-      expectations.deleteSeen(key, pod.metadata.uid ?? '')
-      if (!isNotFound(result.error)) failed = result.error
-    }
-  }
-  if (failed === undefined) return undefined
-  context.events.record(set, 'Warning', 'FailedDelete', `Error deleting: ${failed.message}`)
-  return { reason: 'FailedDelete', message: failed.message }
 }

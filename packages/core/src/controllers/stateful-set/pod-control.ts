@@ -1,4 +1,4 @@
-import { isAlreadyExists, isNotFound, type KubernetesObject } from '@binnacle/apimachinery'
+import { isAlreadyExists, isNotFound, keyOf } from '@binnacle/apimachinery'
 import {
   type PersistentVolumeClaim,
   persistentVolumeClaims,
@@ -132,8 +132,3 @@ export class PodControl {
 }
 
 type Verb = 'create' | 'update' | 'delete'
-
-const keyOf = ({ metadata }: Pick<KubernetesObject, 'metadata'>) => ({
-  namespace: metadata.namespace ?? '',
-  name: metadata.name,
-})
