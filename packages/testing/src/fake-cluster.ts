@@ -4,6 +4,7 @@ import {
   applyJsonPatch,
   applyMergePatch,
   applyStrategicMergePatch,
+  type Condition,
   conflict,
   expired,
   formatKey,
@@ -17,6 +18,7 @@ import {
   notFound,
   type ObjectKey,
   parseFieldSelector,
+  withCondition,
 } from '@binnacle/apimachinery'
 import type {
   BatchResult,
@@ -333,7 +335,16 @@ export class FakeCluster implements Client {
     const old = this.#must(pods, key)
     if (old.spec?.nodeName) throw conflict(pods, key.name, `pod ${key.name} is already assigned to node`)
     this.#record('update', { resource: pods, subresource: 'binding' }, old)
-    return this.change(pods, key, (pod) => void (pod.spec = { ...pod.spec, nodeName } as NonNullable<Pod['spec']>))
+    return this.change(pods, key, (pod) => {
+      pod.spec = { ...pod.spec, nodeName } as NonNullable<Pod['spec']>
+      const scheduled = { type: 'PodScheduled', status: 'True' } as const
+      const conditions = withCondition(
+        pod.status?.conditions as readonly Condition[] | undefined,
+        scheduled,
+        this.#clock.nowMs(),
+      )
+      pod.status = { ...pod.status, conditions: [...conditions] as NonNullable<Pod['status']>['conditions'] & object }
+    })
   }
 
   #update({ resource, subresource }: WriteTarget, object: KubernetesObject, options: WriteOptions): KubernetesObject {

@@ -124,6 +124,7 @@ const passing = new Set([
   'observedGeneration',
   'creationTimestamp',
   'deletionTimestamp',
+  'lastPhaseTransitionTime',
   'lastTransitionTime',
   'lastUpdateTime',
   'startTime',

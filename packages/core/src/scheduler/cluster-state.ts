@@ -1,6 +1,7 @@
 import { HostPortUse } from './host-ports.ts'
 import { NodeTable } from './node-table.ts'
 import { PodShapes, type PodShape } from './pod-shape.ts'
+import { VolumeUse } from './pod-volumes.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 import { SpreadCounts } from './spread-counts.ts'
 
@@ -23,6 +24,7 @@ export class ClusterState {
   readonly shapes = new PodShapes(this.table)
   readonly spread = new SpreadCounts(this.table)
   readonly hostPorts = new HostPortUse()
+  readonly volumeUse = new VolumeUse()
   readonly #placed = new Map<string, PlacedPod>()
 
   /** Pods placed, assumed ones included. */
@@ -76,6 +78,8 @@ export class ClusterState {
     }
     if (by === 1) this.hostPorts.take(slot, shape.hostPorts)
     else this.hostPorts.release(slot, shape.hostPorts)
+    if (by === 1) this.volumeUse.take(slot, shape.volumes)
+    else this.volumeUse.release(slot, shape.volumes)
     if (!pod.isTerminating) this.spread.count(shape.namespace, shape.labels, slot, by)
     if (by === -1) table.releaseIfUnused(slot)
   }

@@ -3,6 +3,7 @@ import { hostPortsOf, type HostPort } from './host-ports.ts'
 import type { NodeTable } from './node-table.ts'
 import { PlacementRules } from './placement-rules.ts'
 import { podRequests } from './pod-requests.ts'
+import { type PodVolumes, podVolumesOf } from './pod-volumes.ts'
 import type { SchedulablePod, TopologySpreadConstraint } from './scheduled-objects.ts'
 
 /** The controller of a pod, as far as default spreading looks it up. */
@@ -24,6 +25,8 @@ export interface PodShape {
   readonly rules: PlacementRules
   readonly spreadConstraints: readonly TopologySpreadConstraint[]
   readonly hostPorts: readonly HostPort[]
+  /** Undefined for pods without claims and disks. */
+  readonly volumes: PodVolumes | undefined
   /** Columns of the node table that the pod takes something of, and how much. */
   readonly requestColumns: Int32Array
   readonly requestAmounts: Float64Array
@@ -78,6 +81,7 @@ export class PodShapes {
       rules: this.#rulesOf(pod),
       spreadConstraints: pod.spec.topologySpreadConstraints ?? [],
       hostPorts: hostPortsOf(pod),
+      volumes: podVolumesOf(pod),
       requestColumns: Int32Array.from(asked, (a) => a.column),
       requestAmounts: Float64Array.from(asked, (a) => a.amount),
       nonZeroCpu,
@@ -116,6 +120,7 @@ function shapeKey(pod: SchedulablePod): string {
     spec.affinity?.nodeAffinity,
     spec.tolerations,
     spec.topologySpreadConstraints,
+    podVolumesOf(pod),
     resized.length === 0 ? 0 : [resized, status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason],
   ])
 }

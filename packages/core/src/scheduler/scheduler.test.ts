@@ -4,6 +4,7 @@ import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
 import { defaultProfile } from './profile.ts'
+import { emptyInformers } from './reference/test-handle.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
 import { Scheduler } from './scheduler.ts'
 
@@ -65,7 +66,7 @@ class Bench {
         },
         recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
         log: (_, message) => expect.unreachable(message),
-        informer: () => expect.unreachable('no plugin reads anything else'),
+        informer: emptyInformers(),
       },
       (handle) => [defaultProfile(handle)],
     )

@@ -1,7 +1,7 @@
 import { Selector, type Requirement } from '@binnacle/apimachinery'
-import type { Node, NodeSelectorTerm, PersistentVolume } from '@binnacle/resources'
+import type { Node, NodeSelectorTerm, PersistentVolume, TopologySelectorTerm } from '@binnacle/resources'
 
-/** From where a volume can be reached. */
+/** From where a volume can be reached, and where one may be made. */
 
 /** True when pods on the node can use the volume (upstream `CheckNodeAffinity`: one of the terms must hold; no terms, no limit). */
 export function admitsNode(volume: PersistentVolume, node: Node): boolean {
@@ -27,4 +27,17 @@ function requirementOf({
   values?: string[]
 }): Requirement {
   return { key, operator: operator as Requirement['operator'], values }
+}
+
+/** True when a class lets volumes be made for the node (upstream `MatchTopologySelectorTerms`: no terms, no limit). */
+export function allowsTopology(terms: readonly TopologySelectorTerm[] | undefined, node: Node): boolean {
+  if (terms === undefined || terms.length === 0) return true
+  const labels = node.metadata.labels ?? {}
+  return terms.some(
+    ({ matchLabelExpressions = [] }) =>
+      matchLabelExpressions.length > 0 &&
+      matchLabelExpressions.every(
+        ({ key, values }) => Object.hasOwn(labels, key) && values.includes(labels[key] as string),
+      ),
+  )
 }

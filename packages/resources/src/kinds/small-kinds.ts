@@ -293,7 +293,6 @@ export const csiNodes: ResourceDefinition<k8s.CSINode> = defineResource<k8s.CSIN
     columns: [integerColumn('Drivers', (node: k8s.CSINode) => node.spec?.drivers.length), ageColumn],
   },
 )
-
 const createdAt = column<KubernetesObject>('Created At', (object) => object.metadata.creationTimestamp ?? '', {
   description: 'CreationTimestamp is a timestamp representing the server time when this object was created.',
 })

@@ -5,11 +5,15 @@ import { nodeAffinityFilter, nodeAffinityScore } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
 import { nodePorts } from './node-ports.ts'
 import { nodeUnschedulable } from './node-rules.ts'
+import { nodeVolumeLimits } from './node-volume-limits.ts'
 import { createPodTopologySpread } from './pod-topology-spread.ts'
 import { prioritySort } from './priority-sort.ts'
 import { leastAllocatedScore, resourcesFit } from './resources-fit.ts'
 import { schedulingGates } from './scheduling-gates.ts'
 import { taintFilter, taintScore } from './taint-toleration.ts'
+import { volumeBinding } from './volume-binding.ts'
+import { volumeRestrictions } from './volume-restrictions.ts'
+import { volumeZone } from './volume-zone.ts'
 
 /** A plugin without state or arguments. */
 function stateless(name: string, points: Omit<Plugin, 'name'>): PluginDefinition {
@@ -32,6 +36,10 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: stateless('NodeAffinity', { filter: nodeAffinityFilter, score: nodeAffinityScore }), weight: 2 },
   { definition: stateless('NodePorts', { filter: nodePorts }), weight: 1 },
   { definition: stateless('NodeResourcesFit', { filter: resourcesFit, score: leastAllocatedScore }), weight: 1 },
+  { definition: volumeRestrictions, weight: 1 },
+  { definition: nodeVolumeLimits, weight: 1 },
+  { definition: volumeBinding, weight: 1 },
+  { definition: volumeZone, weight: 1 },
   { definition: podTopologySpread, weight: 2 },
   { definition: stateless('NodeResourcesBalancedAllocation', { score: balancedAllocationScore }), weight: 1 },
   { definition: stateless('DefaultBinder', { bind: defaultBinder }), weight: 1 },
