@@ -169,6 +169,8 @@ export class Cluster {
           'database-url': databaseUrl,
           'root-ca': this.#directory.caCertificate,
           'service-account-private-key-file': this.#directory.pki('service-account.key'),
+          'cluster-signing-cert-file': this.#directory.caCertificate,
+          'cluster-signing-key-file': this.#directory.pki('ca.key'),
           'service-cidr': serviceCidr,
         }),
     }

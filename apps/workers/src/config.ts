@@ -20,6 +20,8 @@ export interface WorkersConfig {
   readonly rootCa: string | undefined
   /** PEM text of the key that signs ServiceAccount tokens. */
   readonly serviceAccountKey: string | undefined
+  /** PEM texts of the authority that signs certificates. */
+  readonly signingAuthority: { readonly certificate: string; readonly key: string } | undefined
   /** Names of controllers that run: `*` for all, `-name` to leave one out. */
   readonly controllers: readonly string[]
   /** Undefined: no metrics are served. */
@@ -41,6 +43,8 @@ export function readConfig(args: readonly string[]): WorkersConfig {
       'client-key': { type: 'string' },
       'root-ca': { type: 'string' },
       'service-account-private-key-file': { type: 'string' },
+      'cluster-signing-cert-file': { type: 'string' },
+      'cluster-signing-key-file': { type: 'string' },
       'service-cidr': { type: 'string', default: '10.96.0.0/16' },
       controllers: { type: 'string', default: '*' },
       'metrics-port': { type: 'string' },
@@ -51,10 +55,13 @@ export function readConfig(args: readonly string[]): WorkersConfig {
   const leaseSeconds = Number(values['lease-seconds'])
   if (!(leaseSeconds >= 1))
     throw new Error(`--lease-seconds takes a number of at least 1, not '${values['lease-seconds']}'`)
+  const certificate = textOf(values['cluster-signing-cert-file'])
+  const key = textOf(values['cluster-signing-key-file'])
   return {
     connection: connectionOf(values),
     rootCa: textOf(values['root-ca']),
     serviceAccountKey: textOf(values['service-account-private-key-file']),
+    signingAuthority: certificate === undefined || key === undefined ? undefined : { certificate, key },
     controllers: values.controllers.split(','),
     metricsPort: values['metrics-port'] === undefined ? undefined : Number(values['metrics-port']),
     leaseMs: leaseSeconds * 1000,

@@ -94,9 +94,14 @@ class InProcessClient implements Client {
     object: T,
     options: WriteOptions = {},
   ): Promise<T> {
+    const definition = resource as ResourceDefinition
+    if (definition.virtual === true) {
+      const namespace = object.metadata.namespace ?? ''
+      return (await this.#server.createVirtual(this.#request, definition, namespace, cloneJson(object), options)) as T
+    }
     const { object: created } = await this.#server.create(
       this.#request,
-      resource as ResourceDefinition,
+      definition,
       object.metadata.namespace ?? '',
       cloneJson(object),
       options,

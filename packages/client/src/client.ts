@@ -41,7 +41,7 @@ export interface WriteOptions {
   dryRun?: boolean
   fieldManager?: string
   /** The part that is written, where it is not the object itself. */
-  subresource?: 'status' | 'finalize'
+  subresource?: 'status' | 'finalize' | 'approval'
 }
 
 /** Options of a delete; `metav1.DeleteOptions`. */

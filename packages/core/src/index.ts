@@ -31,6 +31,10 @@ import { nodeLifecycleController } from './controllers/node-lifecycle/reconcile.
 import { podCollector } from './controllers/pod-gc/collect.ts'
 import { legacyTokenSigner } from './controllers/service-account-token/legacy-token.ts'
 import { serviceAccountTokenController } from './controllers/service-account-token/reconcile.ts'
+import { csrApprovingController } from './controllers/csr-approving/reconcile.ts'
+import { csrCleaner } from './controllers/csr-cleaner/clean.ts'
+import { csrSigningController } from './controllers/csr-signing/reconcile.ts'
+import type { SigningAuthority } from './controllers/csr-signing/signing-policy.ts'
 import { taintEvictionController } from './controllers/taint-eviction/reconcile.ts'
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/reconcile.ts'
 
@@ -47,6 +51,8 @@ export {
 export interface ClusterKeys {
   /** PEM text of the key that signs tokens of ServiceAccounts. */
   readonly serviceAccountKey?: string | undefined
+  /** The authority that signs certificates. */
+  readonly signingAuthority?: SigningAuthority | undefined
 }
 
 /** Every controller. `rootCa` is the certificate authority to publish, where there is one. */
@@ -55,7 +61,7 @@ export function allControllers(
   rootCa: string | undefined,
   keys: ClusterKeys = {},
 ): readonly Controller[] {
-  const { serviceAccountKey } = keys
+  const { serviceAccountKey, signingAuthority } = keys
   return [
     deploymentController,
     replicaSetController(),
@@ -84,10 +90,12 @@ export function allControllers(
     ...(serviceAccountKey === undefined
       ? []
       : [serviceAccountTokenController(legacyTokenSigner(serviceAccountKey), rootCa)]),
+    csrApprovingController(registry),
+    ...(signingAuthority === undefined ? [] : [csrSigningController(signingAuthority)]),
   ]
 }
 
 /** Every loop that is no controller of single objects, but for the scheduler. */
 export function allRunnables(registry: ResourceRegistry): readonly Runnable[] {
-  return [new GarbageCollector(registry), podCollector()]
+  return [new GarbageCollector(registry), podCollector(), csrCleaner()]
 }

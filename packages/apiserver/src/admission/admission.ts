@@ -1,11 +1,12 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import type { Pod, ResourceDefinition } from '@binnacle/resources'
+import type { CertificateSigningRequest, Pod, ResourceDefinition } from '@binnacle/resources'
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
 import { admitResize } from './claim-resize.ts'
 import { protectInUse } from './in-use-protection.ts'
 import { applyContainerDefaults, checkLimitRanges } from './limit-ranger.ts'
+import { admitCertificateRequest } from './certificate-requests.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
 import { admitPod } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
@@ -22,7 +23,7 @@ export interface Admission {
  */
 export async function admitCreate(
   env: WriteEnvironment,
-  _request: RequestContext,
+  request: RequestContext,
   definition: ResourceDefinition,
   object: KubernetesObject,
 ): Promise<readonly Write[]> {
@@ -38,6 +39,9 @@ export async function admitCreate(
       return none
     case 'services':
       return env.admission.addresses.assign(object, undefined)
+    case 'certificatesigningrequests.certificates.k8s.io':
+      admitCertificateRequest(request, object as CertificateSigningRequest)
+      return none
     default:
       return none
   }

@@ -7,6 +7,7 @@ import { selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type * as k8s from '../generated/types.ts'
 import { limitRangeStrategy } from './limit-range-strategy.ts'
 import { resourceQuotaStrategy } from './resource-quota-strategy.ts'
+import { certificateSigningRequestStrategy } from './certificate-signing-request-strategy.ts'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
 import {
   clusterRoleBindingStrategy,
@@ -357,6 +358,7 @@ function bindingColumns<T extends k8s.RoleBinding | k8s.ClusterRoleBinding>() {
 export const certificateSigningRequests: ResourceDefinition<k8s.CertificateSigningRequest> =
   defineResource<k8s.CertificateSigningRequest>('certificates.k8s.io', 'v1', 'certificatesigningrequests', {
     shortNames: ['csr'],
+    strategy: certificateSigningRequestStrategy,
     selectableFields: ['spec.signerName'],
     columns: [
       ageColumn,
