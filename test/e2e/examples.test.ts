@@ -49,6 +49,7 @@ const isAsWished: Record<string, (object: any) => boolean> = {
   Deployment: ({ spec, status }) => status?.availableReplicas === spec.replicas,
   StatefulSet: ({ spec, status }) => status?.readyReplicas === spec.replicas,
   DaemonSet: ({ status }) => status?.desiredNumberScheduled > 0 && status.numberReady === status.desiredNumberScheduled,
+  ResourceQuota: ({ spec, status }) => Object.keys(status?.used ?? {}).length === Object.keys(spec.hard).length,
   Job: ({ spec, status }) => status?.succeeded === spec.completions,
 }
 

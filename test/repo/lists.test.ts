@@ -1,7 +1,7 @@
 import { allControllers } from '@binnacle/core'
 import { builtInRegistry } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
-import { readText, repositoryFiles } from './repository.ts'
+import { readText, repositoryFiles, sources } from './repository.ts'
 
 /** Lists that a new file has to be entered in: forgetting it would fail nowhere else. */
 
@@ -55,5 +55,23 @@ describe('the list of admission plugins in docs/compatibility.md', () => {
     const plugins = named.flatMap((match) => (match[1] as string).split(/, | and /)).filter((name) => name !== '')
     const listed = /Admission plugins: ([^.]+)\./.exec(readText('docs/compatibility.md'))?.[1]?.split(/,\s+/)
     expect(listed).toEqual([...new Set(plugins)].toSorted())
+  })
+})
+
+describe('what docs/compatibility.md and README.md call missing', () => {
+  const compatibility = readText('docs/compatibility.md')
+  const has = (part: RegExp): boolean => sources.some((file) => part.test(file))
+  const says = (file: string, text: string): boolean => readText(file).includes(text)
+
+  it.each([
+    ['server-side apply', says('apps/api/src/rest/verbs.ts', 'server-side apply is not served')],
+    ['enforcing RBAC', says('packages/apiserver/src/auth/authorize.ts', 'authenticated may do everything')],
+    ['custom resources', !has(/\/custom-resource/)],
+    ['webhooks', !has(/\/webhook/)],
+  ])('%s is missing: %s', (what, isMissing) => {
+    const missing = compatibility.slice(compatibility.indexOf('## Missing'), compatibility.indexOf('## Kinds'))
+    expect(missing.includes(what)).toBe(isMissing)
+    const notYet = /^\| Not yet \| (.+) \|$/m.exec(readText('README.md'))?.[1] ?? ''
+    expect(notYet.includes(what)).toBe(isMissing)
   })
 })
