@@ -68,8 +68,8 @@ export class PodRunner implements WriteSource {
     const { uid } = pod.metadata
     const { pods } = this.#environment
     const status = this.#simulated.status(this.#environment.nowMs())
-    // A pod that never ran has no last state to tell. Writes of one request happen in any order, so the deletion has its own.
-    this.#isDeleting = isStopped && (this.#isLastStateWritten || status.phase === 'Pending')
+    // Writes of one request happen in any order, so the deletion has its own, after the last state.
+    this.#isDeleting = isStopped && this.#isLastStateWritten
     if (this.#isDeleting) {
       const options = { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) }
       return [{ verb: 'delete', resource: pods, key, options }]

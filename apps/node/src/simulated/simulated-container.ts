@@ -37,6 +37,8 @@ const backoffInitialMs = 10_000
 const backoffMaxMs = 300_000
 /** A container that ran this long starts again without a pause. */
 const backoffResetMs = 600_000
+/** What a container that has work to finish ends with when it is told to stop before (SIGTERM). */
+const terminatedExitCode = 143
 /** From a failed pull until the kubelet says that it waits. */
 const pullErrorShownMs = 2_000
 
@@ -122,7 +124,7 @@ export class SimulatedContainer {
   /** Ends it as by a signal. */
   stop(nowMs: number): void {
     this.nextAtMs = Number.POSITIVE_INFINITY
-    if (this.phase === 'running') this.#end(nowMs, 0)
+    if (this.phase === 'running') this.#end(nowMs, this.#restartPolicy === 'Always' ? 0 : terminatedExitCode)
     else if (this.phase === 'waiting' && this.#last !== undefined) {
       this.phase = 'terminated'
       this.#current = this.#last

@@ -231,11 +231,19 @@ describe('a simulated pod', () => {
     expect([hasty.until(5.9).simulated.isStopped, hasty.until(6).simulated.isStopped]).toEqual([false, true])
   })
 
+  it('fails when it is deleted before its work is done', () => {
+    const spec = { restartPolicy: 'Never' }
+    const metadata = { deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: 30 }
+    const play = new Play(podOf({ spec })).until(5).update(podOf({ spec, metadata })).until(8)
+    expect(play.short).toBe('Failed Error 0')
+    expect(play.status.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(143)
+  })
+
   it('stops at once when it is deleted before it ran', () => {
     const play = new Play(podOf()).update(
       podOf({ metadata: { deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: 30 } }),
     )
-    expect([play.simulated.isStopped, play.status.phase]).toEqual([true, 'Pending'])
+    expect([play.simulated.isStopped, play.status.phase]).toEqual([true, 'Failed'])
   })
 
   it('waits for the conditions of its readiness gates', () => {

@@ -223,8 +223,8 @@ export class SimulatedPod {
     return this.#containers.every((c) => c.isDone) ? 'Succeeded' : 'Failed'
   }
 
+  // A pod that never ran has failed, too: whoever holds it waits for its end.
   #phaseWhenStopped(): string {
-    if (this.#containers.every((c) => c.isUntried)) return 'Pending'
     return this.#containers.every((c) => c.exitCode === 0) ? 'Succeeded' : 'Failed'
   }
 
