@@ -32,7 +32,8 @@ export function withCondition<C extends Condition>(
     old !== undefined &&
     old.status === condition.status &&
     old.reason === condition.reason &&
-    old.message === condition.message
+    old.message === condition.message &&
+    old.observedGeneration === condition.observedGeneration
   )
     return list
   const lastTransitionTime =

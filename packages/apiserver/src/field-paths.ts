@@ -18,8 +18,3 @@ export function fieldText(object: unknown, path: string): string {
   const value = valuesAt(object, path)[0]
   return value === undefined ? '' : String(value)
 }
-
-/** The value at a JSON path of a scale subresource (`.spec.replicas`). */
-export function scaleValue(object: unknown, path: string): unknown {
-  return valuesAt(object, path.replace(/^\./, ''))[0]
-}

@@ -1,6 +1,6 @@
 import { isConflict, isNotFound, type KubernetesObject } from '@binnacle/apimachinery'
 import type { BatchResult, Client, WatchEvent } from '@binnacle/client'
-import { type ConfigMap, configMaps, type Pod, pods, services } from '@binnacle/resources'
+import { type ConfigMap, configMaps, type Deployment, deployments, type Pod, pods, services } from '@binnacle/resources'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { decodeBatch, encodeBatchResults } from './batch.ts'
 import { inProcessClient } from './in-process-client.ts'
@@ -56,6 +56,21 @@ describe('the in-process client', () => {
     expect((await client.list(configMaps, { namespace })).items).toEqual([patched])
     await client.delete(configMaps, key('a'))
     await expect(client.get(configMaps, key('a'))).rejects.toSatisfy(isNotFound)
+  })
+
+  it('reads and sets scales', async () => {
+    const labels = { app: 'web' }
+    const template = { metadata: { labels }, spec: pod('p').spec }
+    const spec = { replicas: 2, selector: { matchLabels: labels }, template } as unknown as Deployment['spec']
+    const metadata = { name: 'web', namespace }
+    await client.create(deployments, { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec } as Deployment)
+    const scale = await client.getScale(deployments, key('web'))
+    expect(scale).toMatchObject({ spec: { replicas: 2 }, status: { replicas: 0, selector: 'app=web' } })
+    expect((await client.updateScale(deployments, { ...scale, spec: { replicas: 5 } })).spec?.replicas).toBe(5)
+    expect((await client.get(deployments, key('web'))).spec?.replicas).toBe(5)
+    const stale = client.updateScale(deployments, { ...scale, spec: { replicas: 1 } })
+    await expect(stale).rejects.toSatisfy(isConflict)
+    await expect(client.getScale(configMaps, key('web'))).rejects.toSatisfy(isNotFound)
   })
 
   it('changes nothing of what it is given', async () => {

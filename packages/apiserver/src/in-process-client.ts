@@ -1,4 +1,4 @@
-import { type KubernetesObject, type ObjectKey, StatusError } from '@binnacle/apimachinery'
+import { type KubernetesObject, keyOf, type ObjectKey, StatusError } from '@binnacle/apimachinery'
 import { cloneJson } from './clone-json.ts'
 import type {
   BatchResult,
@@ -13,7 +13,7 @@ import type {
   WatchHandler,
   WriteOptions,
 } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { ResourceDefinition, Scale } from '@binnacle/resources'
 import type { ApiServer, RequestContext, SelectedEvent, UserInfo } from './api-server.ts'
 import { inVersion } from './write-path.ts'
 
@@ -153,6 +153,14 @@ class InProcessClient implements Client {
 
   async delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     await this.#server.delete(this.#request, resource, key, options)
+  }
+
+  async getScale(resource: ResourceDefinition<any>, key: ObjectKey): Promise<Scale> {
+    return (await this.#server.getScale(this.#request, resource, key)) as Scale
+  }
+
+  async updateScale(resource: ResourceDefinition<any>, scale: Scale): Promise<Scale> {
+    return (await this.#server.updateScale(this.#request, resource, keyOf(scale), scale)) as Scale
   }
 
   writeAll(writes: readonly BatchWrite[], options: { atomic: boolean }): Promise<readonly BatchResult[]> {

@@ -1,6 +1,13 @@
 import { badRequest, type KubernetesObject, type ObjectKey, type Status, StatusError } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Patch } from '@binnacle/client'
-import { type Binding, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import {
+  type Binding,
+  type ResourceDefinition,
+  type ResourceRegistry,
+  scaleOf,
+  scalePaths,
+  withReplicas,
+} from '@binnacle/resources'
 import { type Store, type StoredObject } from '@binnacle/store'
 import type {
   ApiServer,
@@ -27,7 +34,6 @@ import { KeyTurns } from './optimistic-write.ts'
 import { applyPatch, isPinned } from './patch.ts'
 import { attachNow, openWatch, readList, readObject, selected } from './read-path.ts'
 import { selectionOf } from './selection.ts'
-import { scaleOf, scalePaths, withReplicas } from './scale.ts'
 import { createBinding } from './subresources/binding.ts'
 import { postSubresource } from './subresources/post-subresource.ts'
 import { answerReview } from './subresources/reviews.ts'

@@ -448,14 +448,18 @@ export async function deleteObject(
   })
 }
 
-/** Everything of a delete but the commit; no writes when the object is being deleted already. */
+/**
+ * Everything of a delete but the commit; no writes when the object is being deleted already. `last` is the object as it should be left, where that is
+ * not as it is.
+ */
 export function prepareDelete(
   env: WriteEnvironment,
   definition: ResourceDefinition,
   current: StoredObject,
   options: DeleteRequest,
+  last?: KubernetesObject,
 ): { readonly gone: boolean; readonly writes: readonly Write[] } {
-  const old = inVersion(definition, current)
+  const old = last ?? inVersion(definition, current)
   const { action, object } = planDelete(definition, old, options, env.nowMs())
   if (action === 'none') return { gone: false, writes: [] }
   const gone = action === 'remove'

@@ -1,5 +1,5 @@
 import type { KubernetesObject, ObjectKey } from '@binnacle/apimachinery'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { ResourceDefinition, Scale } from '@binnacle/resources'
 
 /**
  * What control loops, node agents and tools see of a cluster. Two implementations: over HTTP (this package) and in-process
@@ -110,6 +110,10 @@ export interface Client {
   ): Promise<T>
   /** Resolves once the delete is accepted; the object may stay until its finalizers and grace period are done. */
   delete(resource: ResourceDefinition<any>, key: ObjectKey, options?: DeleteOptions): Promise<void>
+  /** The subresource `scale`. NotFound when the object or the subresource is not there. */
+  getScale(resource: ResourceDefinition<any>, key: ObjectKey): Promise<Scale>
+  /** Sets the replicas of the object that the Scale names; its resourceVersion, when set, must match. */
+  updateScale(resource: ResourceDefinition<any>, scale: Scale): Promise<Scale>
   /**
    * Several writes in one go. `atomic: true`: all or nothing under adjacent revisions, the first error is thrown.
    * Otherwise each has its own outcome, in the order given.

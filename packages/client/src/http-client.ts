@@ -9,7 +9,7 @@ import {
   type StatusReason,
   statusCodeByReason,
 } from '@binnacle/apimachinery'
-import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
+import { apiVersionOf, type ResourceDefinition, type Scale } from '@binnacle/resources'
 import type {
   BatchResult,
   BatchWrite,
@@ -173,6 +173,14 @@ export class HttpClient implements Client {
       ...rest,
       ...(dryRun === true ? { dryRun: ['All'] } : {}),
     })
+  }
+
+  async getScale(resource: ResourceDefinition<any>, key: ObjectKey): Promise<Scale> {
+    return (await this.#send('GET', pathOf(resource, key, '/scale'))) as Scale
+  }
+
+  async updateScale(resource: ResourceDefinition<any>, scale: Scale): Promise<Scale> {
+    return (await this.#send('PUT', pathOf(resource, keyIn(scale), '/scale'), scale)) as Scale
   }
 
   async writeAll(writes: readonly BatchWrite[], { atomic }: { atomic: boolean }): Promise<readonly BatchResult[]> {

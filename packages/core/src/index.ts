@@ -7,6 +7,8 @@ import type { Controller, Runnable } from './controller.ts'
 import { cronJobController } from './controllers/cron-job/reconcile.ts'
 import { daemonSetController } from './controllers/daemon-set/reconcile.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
+import { disruptionController } from './controllers/disruption/reconcile.ts'
+import { staleDisruptionController } from './controllers/stale-disruption/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
 import { ephemeralVolumeController } from './controllers/ephemeral-volume/reconcile.ts'
@@ -73,6 +75,8 @@ export function allControllers(
     cronJobController(),
     ttlAfterFinishedController,
     daemonSetController(),
+    disruptionController(registry),
+    staleDisruptionController,
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

@@ -33,7 +33,17 @@ import type {
   WatchHandler,
   WriteOptions,
 } from '@binnacle/client'
-import { events, type Pod, pods, type ResourceDefinition, schemaOf } from '@binnacle/resources'
+import {
+  events,
+  type Pod,
+  pods,
+  type ResourceDefinition,
+  type Scale,
+  scaleOf,
+  scalePaths,
+  schemaOf,
+  withReplicas,
+} from '@binnacle/resources'
 
 /** How a fake cluster behaves. */
 export interface FakeClusterOptions {
@@ -279,6 +289,17 @@ export class FakeCluster implements Client {
     if (old.metadata.deletionTimestamp !== undefined && jsonEqual(finalizers, old.metadata.finalizers ?? [])) return
     this.#record('delete', { resource }, old)
     this.#mark(resource, old, finalizers, graceSeconds)
+  }
+
+  async getScale(resource: ResourceDefinition<any>, key: ObjectKey): Promise<Scale> {
+    scalePaths(resource)
+    return scaleOf(resource, this.#must(resource, key))
+  }
+
+  async updateScale(resource: ResourceDefinition<any>, scale: Scale): Promise<Scale> {
+    const old = this.#must(resource, keyOf(scale))
+    const next = withReplicas(resource, old, scale)
+    return scaleOf(resource, this.#update({ resource, subresource: undefined }, next, {}))
   }
 
   async writeAll(writes: readonly BatchWrite[], { atomic }: { atomic: boolean }): Promise<readonly BatchResult[]> {

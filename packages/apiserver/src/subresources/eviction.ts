@@ -13,9 +13,10 @@ import {
   withCondition,
 } from '@binnacle/apimachinery'
 import { type Eviction, type Pod, type PodDisruptionBudget, podDisruptionBudgets, pods } from '@binnacle/resources'
+import type { StoredObject, Write } from '@binnacle/store'
 import type { DeleteRequest, RequestContext } from '../api-server.ts'
-import { currentObject } from '../optimistic-write.ts'
-import { changeObject, deleteObject, inVersion, type WriteEnvironment } from '../write-path.ts'
+import { writeOptimistically } from '../optimistic-write.ts'
+import { inVersion, prepareChange, prepareDelete, type WriteEnvironment } from '../write-path.ts'
 import { successStatus } from './success-status.ts'
 
 /** More evictions than this may not be on their way at once under one budget. */
@@ -24,7 +25,8 @@ const disruptedPodsMax = 2000
 const retryAfterSeconds = 10
 
 /**
- * POST pods/eviction: deletes the pod if its PodDisruptionBudget, where it has one, allows that (registry/core/pod `eviction.go`).
+ * POST pods/eviction: deletes the pod if its PodDisruptionBudget, where it has one, allows that (registry/core/pod `eviction.go`). The budget is
+ * charged, and the pod says why it goes, in the same commit that deletes it: no crash leaves one without the other.
  * @throws StatusError TooManyRequests when the budget does not allow it now
  */
 export async function evictPod(
@@ -36,23 +38,27 @@ export async function evictPod(
 ): Promise<Status> {
   if (eviction.metadata.name !== undefined && eviction.metadata.name !== '' && eviction.metadata.name !== key.name)
     throw badRequest('name in URL does not match name in Eviction object')
-  const stored = await currentObject(env, pods, key)
-  const pod = inVersion(pods, stored) as Pod
   const deletion: DeleteRequest = { ...(eviction.deleteOptions as DeleteRequest | undefined), dryRun: options.dryRun }
-  if (!isProtected(pod)) {
-    await deleteObject(env, request, pods, key, deletion)
-    return successStatus()
-  }
-  const budget = budgetOf(env, pod)
-  if (budget !== undefined && !mayGoUnhealthy(pod, budget))
-    await takeDisruption(env, request, { pod, budget, ...options })
-  await markDisruption(env, request, { pod, ...options })
-  const uid = deletion.preconditions?.uid ?? pod.metadata.uid
-  await deleteObject(env, request, pods, key, {
-    ...deletion,
-    preconditions: { ...deletion.preconditions, ...(uid === undefined ? {} : { uid }) },
+  const pinned = deletion.preconditions?.resourceVersion !== undefined
+  // A budget that this process has not seen yet counts too.
+  await env.store.linearize()
+  await writeOptimistically(env, { definition: pods, key, pinned }, async (current) => {
+    const writes = evictionWrites(env, current, deletion)
+    if (writes.length > 0 && !options.dryRun) await env.store.commit({ writes, actor: request.user.name })
   })
   return successStatus()
+}
+
+function evictionWrites(env: WriteEnvironment, current: StoredObject, deletion: DeleteRequest): readonly Write[] {
+  const pod = inVersion(pods, current) as Pod
+  if (!isProtected(pod)) return prepareDelete(env, pods, current, deletion).writes
+  const budget = budgetOf(env, pod)
+  const { writes } = prepareDelete(env, pods, current, deletion, disrupted(pod, env.nowMs()))
+  if (budget === undefined || mayGoUnhealthy(pod, inVersion(podDisruptionBudgets, budget) as PodDisruptionBudget))
+    return writes
+  const charge = (old: KubernetesObject): KubernetesObject =>
+    afterDisruption(old as PodDisruptionBudget, pod, env.nowMs())
+  return [...writes, prepareChange(podDisruptionBudgets, budget, charge)]
 }
 
 /** Pods that have ended, have not begun or are going already count for no budget. */
@@ -63,14 +69,15 @@ function isProtected(pod: Pod): boolean {
   )
 }
 
-function budgetOf(env: WriteEnvironment, pod: Pod): PodDisruptionBudget | undefined {
+function budgetOf(env: WriteEnvironment, pod: Pod): StoredObject | undefined {
   const { objects } = env.store.list({
     resource: podDisruptionBudgets.storageName,
     namespace: pod.metadata.namespace,
   })
-  const matching = objects
-    .map((object) => inVersion(podDisruptionBudgets, object) as PodDisruptionBudget)
-    .filter((budget) => selectorFromLabelSelector(budget.spec?.selector).matches(pod.metadata.labels))
+  const matching = objects.filter((object) => {
+    const { spec } = inVersion(podDisruptionBudgets, object) as PodDisruptionBudget
+    return selectorFromLabelSelector(spec?.selector).matches(pod.metadata.labels)
+  })
   if (matching.length > 1) {
     throw new StatusError(
       'InternalError',
@@ -86,23 +93,6 @@ function mayGoUnhealthy(pod: Pod, { spec, status }: PodDisruptionBudget): boolea
   if (spec?.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true
   const [current, desired] = [status?.currentHealthy ?? 0, status?.desiredHealthy ?? 0]
   return desired > 0 && current >= desired
-}
-
-interface Disruption {
-  readonly pod: Pod
-  readonly budget: PodDisruptionBudget
-  readonly dryRun: boolean
-}
-
-async function takeDisruption(
-  env: WriteEnvironment,
-  request: RequestContext,
-  { pod, budget, dryRun }: Disruption,
-): Promise<void> {
-  const key = { namespace: budget.metadata.namespace ?? '', name: budget.metadata.name }
-  const change = (old: KubernetesObject): KubernetesObject =>
-    afterDisruption(old as PodDisruptionBudget, pod, env.nowMs())
-  await changeObject(env, request, podDisruptionBudgets, key, change, { dryRun })
 }
 
 /** The budget after one more disruption. @throws StatusError when it allows none */
@@ -156,23 +146,14 @@ function tooManyDisruptions(message: string, seconds?: number): StatusError {
   })
 }
 
-/** Says in the pod's status why it goes, as the Job controller and people want to know. */
-async function markDisruption(
-  env: WriteEnvironment,
-  request: RequestContext,
-  { pod, dryRun }: { readonly pod: Pod; readonly dryRun: boolean },
-): Promise<void> {
+/** The pod saying in its status why it goes, as the Job controller and people want to know. */
+function disrupted(pod: Pod, nowMs: number): Pod {
   const condition: Condition = {
     type: 'DisruptionTarget',
     status: 'True',
     reason: 'EvictionByEvictionAPI',
     message: 'Eviction API: evicting',
   }
-  const change = (old: KubernetesObject): KubernetesObject => {
-    const { status } = old as Pod
-    const conditions = withCondition(status?.conditions as readonly Condition[] | undefined, condition, env.nowMs())
-    return { ...old, status: { ...status, conditions: [...conditions] } } as KubernetesObject
-  }
-  const key = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name }
-  await changeObject(env, request, pods, key, change, { dryRun })
+  const conditions = withCondition(pod.status?.conditions as readonly Condition[] | undefined, condition, nowMs)
+  return { ...pod, status: { ...pod.status, conditions: [...conditions] } } as Pod
 }

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import type { KubernetesObject } from '@binnacle/apimachinery'
+import type { KubernetesObject, StatusError } from '@binnacle/apimachinery'
 import {
   certificateSigningRequests,
   nodes,
@@ -225,6 +225,33 @@ describe('pods/eviction', () => {
       code: 500,
       message: 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
     })
+  })
+
+  it('charges the budget in the commit that deletes the pod', async () => {
+    await running('p')
+    await budget({ disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1 })
+    await post('p', 'eviction', eviction('p'))
+    const charged = test.store.get({ resource: 'poddisruptionbudgets.policy', namespace, name: 'budget' })
+    expect(charged?.revision).toBe(Number(podNow('p')?.metadata.resourceVersion) + 1)
+  })
+
+  it('lets no more pods go than the budget allows, through two servers at once', async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `p${index}`)
+    for (const name of names) await running(name)
+    await budget({ disruptionsAllowed: 3, currentHealthy: 8, desiredHealthy: 5 })
+    const other = await test.another()
+    const calls = names.map(async (name, index) => {
+      const server = index % 2 === 0 ? test.server : other.server
+      const key = { namespace, name }
+      return await server.createSubresource(test.request, podDefinition, key, 'eviction', eviction(name))
+    })
+    const refused = (await Promise.allSettled(calls)).flatMap((outcome) =>
+      outcome.status === 'rejected' ? [(outcome.reason as StatusError).code] : [],
+    )
+    expect(refused).toEqual([429, 429, 429, 429, 429])
+    await test.store.linearize()
+    expect(names.filter((name) => podNow(name)?.metadata.deletionTimestamp !== undefined)).toHaveLength(3)
+    expect(budgetStatus().disruptionsAllowed).toBe(0)
   })
 
   it('changes nothing in a dry run', async () => {

@@ -6,6 +6,7 @@ import type { ResourceDefinition } from '../resource-definition.ts'
 import { selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type * as k8s from '../generated/types.ts'
 import { limitRangeStrategy } from './limit-range-strategy.ts'
+import { podDisruptionBudgetStrategy } from './pod-disruption-budget-strategy.ts'
 import { resourceQuotaStrategy } from './resource-quota-strategy.ts'
 import { certificateSigningRequestStrategy } from './certificate-signing-request-strategy.ts'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
@@ -197,6 +198,7 @@ export const podDisruptionBudgets: ResourceDefinition<k8s.PodDisruptionBudget> =
       integerColumn('Allowed Disruptions', (budget: k8s.PodDisruptionBudget) => budget.status?.disruptionsAllowed),
       ageColumn,
     ],
+    strategy: podDisruptionBudgetStrategy,
   })
 /** How important a pod is. */
 export const priorityClasses: ResourceDefinition<k8s.PriorityClass> = defineResource<k8s.PriorityClass>(

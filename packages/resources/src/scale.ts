@@ -7,25 +7,20 @@ import {
   selectorFromMap,
   StatusError,
 } from '@binnacle/apimachinery'
-import type { ResourceDefinition, ScaleSubresource } from '@binnacle/resources'
-import { cloneJson } from './clone-json.ts'
-import { scaleValue } from './field-paths.ts'
+import type { Scale } from './generated/types.ts'
+import type { ResourceDefinition, ScaleSubresource } from './resource-definition.ts'
 
-/** `autoscaling/v1 Scale`: the number of replicas of an object, wanted and present. */
-export interface Scale extends KubernetesObject {
-  spec: { replicas: number }
-  status: { replicas: number; selector?: string }
-}
+/** The subresource `scale` of any kind that has one: `autoscaling/v1 Scale`, the number of replicas wanted and present. */
 
 /** The scale paths of a definition. @throws StatusError NotFound when it has none. */
-export function scalePaths(definition: ResourceDefinition): ScaleSubresource {
+export function scalePaths(definition: ResourceDefinition<any>): ScaleSubresource {
   if (definition.subresources.scale === undefined)
     throw new StatusError('NotFound', 'the server could not find the requested resource')
   return definition.subresources.scale
 }
 
 /** The Scale of an object. */
-export function scaleOf(definition: ResourceDefinition, object: KubernetesObject): Scale {
+export function scaleOf(definition: ResourceDefinition<any>, object: KubernetesObject): Scale {
   const paths = scalePaths(definition)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
   const selector = (object as KubernetesObject & { spec?: { selector?: object } }).spec?.selector
@@ -50,7 +45,11 @@ export function scaleOf(definition: ResourceDefinition, object: KubernetesObject
 }
 
 /** The object with the replicas that a Scale asks for. @throws StatusError Invalid | BadRequest */
-export function withReplicas(definition: ResourceDefinition, old: KubernetesObject, scale: unknown): KubernetesObject {
+export function withReplicas(
+  definition: ResourceDefinition<any>,
+  old: KubernetesObject,
+  scale: unknown,
+): KubernetesObject {
   const { spec, metadata, kind } = (scale ?? {}) as Partial<Scale>
   if (kind !== undefined && kind !== 'Scale') throw badRequest(`expected a Scale, not a ${kind}`)
   if (metadata?.name !== undefined && metadata.name !== old.metadata.name)
@@ -67,10 +66,16 @@ export function withReplicas(definition: ResourceDefinition, old: KubernetesObje
       invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'),
     ])
   const parts = scalePaths(definition).specReplicasPath.replace(/^\./, '').split('.')
-  const next = cloneJson(old) as unknown as Record<string, any>
+  const next = structuredClone(old) as unknown as Record<string, any>
   let target = next
   for (const part of parts.slice(0, -1)) target = target[part] ??= {}
   target[parts.at(-1) as string] = replicas
   if (metadata?.resourceVersion) next['metadata'].resourceVersion = metadata.resourceVersion
   return next as unknown as KubernetesObject
+}
+
+function scaleValue(object: KubernetesObject, path: string): unknown {
+  let value: unknown = object
+  for (const part of path.replace(/^\./, '').split('.')) value = (value as Record<string, unknown> | undefined)?.[part]
+  return value
 }
