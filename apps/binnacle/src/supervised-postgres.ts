@@ -26,8 +26,13 @@ export class SupervisedPostgres {
 
   /** Starts it and gives its URL, which stays the same. @throws Error with one sentence */
   async start(): Promise<string> {
-    const { url } = this.#watch(await startPostgres({ dataDir: this.#dataDir }))
-    return url
+    const first = startPostgres({ dataDir: this.#dataDir }).then((postgres) => this.#watch(postgres))
+    // A stop that comes meanwhile waits for it, and ends it.
+    this.#restarting = first.then(
+      () => undefined,
+      () => undefined,
+    )
+    return (await first).url
   }
 
   /** Ends it in the fast way. */
