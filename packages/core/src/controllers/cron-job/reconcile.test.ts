@@ -196,6 +196,23 @@ describe('cronJobController', () => {
     expect(status()?.active).toBeUndefined()
   })
 
+  it('remembers a job that it made without writing it down, however long ago', async () => {
+    const made = bench.cluster.seed(cronJobs, aCronJob({ spec: { concurrencyPolicy: 'Forbid' } })).metadata
+    const forgotten = aJob({
+      name: nameAt(1),
+      annotations: { 'batch.kubernetes.io/cronjob-scheduled-timestamp': '2026-01-01T01:00:00Z' },
+      ownerReferences: [
+        { apiVersion: 'batch/v1', kind: 'CronJob', name: made.name, uid: made.uid ?? '', controller: true },
+      ],
+    })
+    bench.cluster.seed(jobs, forgotten)
+    vi.setSystemTime(startMs + 3 * hourMs)
+    await bench.start()
+    expect(names()).toEqual([nameAt(1)])
+    expect(status()).toMatchObject({ lastScheduleTime: '2026-01-01T01:00:00Z', active: [{ name: nameAt(1) }] })
+    expect(messagesOf('JobAlreadyActive')).toHaveLength(1)
+  })
+
   it('says what is wrong with what it cannot follow', async () => {
     await start({ schedule: '59 23 31 2 *' })
     expect(messagesOf('InvalidSchedule')).toEqual([

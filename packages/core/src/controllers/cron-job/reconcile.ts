@@ -81,7 +81,7 @@ async function followJobs(work: Work): Promise<void> {
     const end = endOf(job)
     if (isListed(work.status, uid)) {
       if (end === undefined) continue
-      work.status = withoutActive(work.status, new Set([uid]))
+      work.status = withoutActive(work.status, uid)
       context.events.record(
         work.cronJob,
         'Normal',
@@ -103,7 +103,7 @@ async function followJobs(work: Work): Promise<void> {
     // The cache may be behind.
     if (present.has(uid) || (await exists(context, { namespace, name }))) continue
     context.events.record(work.cronJob, 'Normal', 'MissingJob', `Active job went missing: ${name}`)
-    work.status = withoutActive(work.status, new Set([uid]))
+    work.status = withoutActive(work.status, uid)
   }
 }
 
@@ -258,6 +258,6 @@ async function removeJob(work: Work, job: Job): Promise<void> {
     context.events.record(cronJob, 'Warning', 'FailedDelete', `Deleted job: ${(error as Error).message}`)
     throw error
   }
-  work.status = withoutActive(work.status, new Set([uid]))
+  work.status = withoutActive(work.status, uid)
   context.events.record(cronJob, 'Normal', 'SuccessfulDelete', `Deleted job ${name}`)
 }

@@ -10,10 +10,10 @@ export function isListed(status: CronJobStatus, uid: string | undefined): boolea
   return status.active?.some((reference) => reference.uid === uid) === true
 }
 
-/** The status without some active jobs. */
-export function withoutActive(status: CronJobStatus, uids: ReadonlySet<string>): CronJobStatus {
+/** The status without one of its active jobs. */
+export function withoutActive(status: CronJobStatus, jobUid: string): CronJobStatus {
   const { active = [], ...rest } = status
-  const left = active.filter(({ uid = '' }) => !uids.has(uid))
+  const left = active.filter(({ uid }) => uid !== jobUid)
   return left.length === 0 ? rest : { ...rest, active: left }
 }
 

@@ -28,7 +28,10 @@ export function completionIndexOf(pod: Pod): number | undefined {
 
 /** Pods in the order of their indexes, those without one first. */
 export function byIndex(pods: readonly Pod[]): readonly Pod[] {
-  return pods.toSorted((a, b) => (completionIndexOf(a) ?? -1) - (completionIndexOf(b) ?? -1))
+  return pods
+    .map((pod) => ({ pod, index: completionIndexOf(pod) ?? -1 }))
+    .toSorted((a, b) => a.index - b.index)
+    .map(({ pod }) => pod)
 }
 
 /** A pod is replaced only once it has ended, not as soon as it is being deleted. */

@@ -75,7 +75,9 @@ function failureOf(view: JobView, nowMs: number): Ending | undefined {
   }
   if (view.failed > backoffLimitOf(spec) || restartsTooOften(view))
     return failed('BackoffLimitExceeded', 'Job has reached the specified backoff limit')
-  const leftMs = deadlineLeftMs(view, job.status?.startTime, nowMs)
+  // A job that is just being resumed begins anew.
+  const startTime = hasCondition(job, 'Suspended') ? undefined : job.status?.startTime
+  const leftMs = deadlineLeftMs(view, startTime, nowMs)
   if (leftMs !== undefined && leftMs <= 0)
     return failed('DeadlineExceeded', 'Job was active longer than specified deadline')
   return undefined
@@ -153,24 +155,19 @@ function wantedOf({ spec, succeeded, active }: JobView): number {
   return Math.max(0, Math.min(spec.completions - succeeded, parallelism))
 }
 
-// Pods that must go at least `count`: those without a valid index and the doubled ones first.
+// Pods that must go, at least `count`: those without a valid index and the doubled ones first, the least worth keeping of the others then.
 function surplusOf({ active, indexes }: JobView, count: number, nowMs: number): readonly Pod[] {
-  const ranked = rankForDeletion(active, new Map(), nowMs)
-  if (indexes === undefined) return ranked.slice(0, count)
-  const kept = new Map<number, Pod>()
+  const ranked = (pods: readonly Pod[]): readonly Pod[] => rankForDeletion(pods, new Map(), nowMs)
+  if (indexes === undefined) return count === 0 ? [] : ranked(active).slice(0, count)
   const going: Pod[] = []
-  for (const pod of ranked) {
-    const index = validIndexOf(pod, indexes.completions)
-    if (index === undefined) going.push(pod)
-    else {
-      // The last in the order is the most worth keeping.
-      const other = kept.get(index)
-      if (other !== undefined) going.push(other)
-      kept.set(index, pod)
-    }
+  const staying: Pod[] = []
+  for (const [index, pods] of Map.groupBy(active, (pod) => validIndexOf(pod, indexes.completions))) {
+    const order = pods.length === 1 ? pods : ranked(pods)
+    const keptCount = index === undefined ? 0 : 1
+    going.push(...order.slice(0, order.length - keptCount))
+    staying.push(...order.slice(order.length - keptCount))
   }
-  const stay = new Set(kept.values())
-  return [...going, ...ranked.filter((pod) => stay.has(pod)).slice(0, Math.max(0, count - going.length))]
+  return going.length >= count ? going : [...going, ...ranked(staying).slice(0, count - going.length)]
 }
 
 function planCreation(view: JobView, count: number, failures: FailureRecord, nowMs: number): PodPlan {
