@@ -75,3 +75,19 @@ describe('what docs/compatibility.md and README.md call missing', () => {
     expect(notYet.includes(what)).toBe(isMissing)
   })
 })
+
+describe('docs/operating.md', () => {
+  it.each(['apps/api/src/config.ts', 'apps/workers/src/config.ts', 'apps/binnacle/src/options.ts'])(
+    'names every option that %s reads',
+    (file) => {
+      const options = [...readText(file).matchAll(/^ +'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/gm)].map(
+        (match) => match[1],
+      )
+      const text = readText('docs/operating.md')
+      // What a start tells a process of its own, and what only those who work on the dashboard use.
+      const own = new Set(['background', 'dev'])
+      expect(options.length).toBeGreaterThan(5)
+      expect(options.filter((name) => !own.has(name as string) && !text.includes(`\`--${name}`))).toEqual([])
+    },
+  )
+})
