@@ -138,6 +138,20 @@ describe('replicaSetController', () => {
     expect(bench.only(pods).metadata.ownerReferences).toBeUndefined()
   })
 
+  it('tries again with back-off while pods cannot be created, though each failure names another pod', async () => {
+    let tries = 0
+    bench.cluster.refuse((write) => {
+      if (write.verb !== 'create' || write.resource !== 'pods') return undefined
+      return new StatusError('Forbidden', `pods "web-${++tries}" is forbidden: exceeded quota`)
+    })
+    bench.cluster.seed(replicaSets, aReplicaSet({ replicas: 1 }))
+    await bench.start().catch(() => undefined)
+    await bench.pass(60_000)
+    // The delays double from 5 ms on: some fourteen tries fit into a minute.
+    expect(tries).toBeGreaterThan(5)
+    expect(tries).toBeLessThan(40)
+  })
+
   it('reports why pods cannot be created, and recovers', async () => {
     bench.cluster.refuse((write) =>
       write.verb === 'create' && write.resource === 'pods'

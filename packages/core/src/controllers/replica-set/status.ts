@@ -45,5 +45,7 @@ function conditionsOf(
 ): readonly Condition[] {
   const conditions: readonly Condition[] = set.status?.conditions ?? []
   if (failure === undefined) return conditions.filter((condition) => condition.type !== 'ReplicaFailure')
+  // The next failure names another pod: writing that down would wake this controller at once, without a back-off.
+  if (conditions.some((condition) => condition.type === 'ReplicaFailure')) return conditions
   return withCondition(conditions, { type: 'ReplicaFailure', status: 'True', reason, message: failure }, nowMs)
 }
