@@ -272,10 +272,11 @@ class RunningApi implements ApiProcess {
     return parts.length === 3 ? apiResourceList(registry, first, second) : undefined
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const path = (request.url ?? '').split('?', 1)[0]
-    if (path === '/graphql') return this.#parts.graphql.handleUpgrade(request, socket, head, credentialsOf(request))
-    socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    if (path !== '/graphql') return false
+    this.#parts.graphql.handleUpgrade(request, socket, head, credentialsOf(request))
+    return true
   }
 }
 

@@ -1,7 +1,7 @@
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { StatusError } from '@binnacle/apimachinery'
@@ -24,7 +24,8 @@ export interface ListenerOptions {
   /** True for paths that need no credentials. */
   isPublic(path: string): boolean
   handle(exchange: Exchange): Promise<void>
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** False for paths that have no other protocol: the request is then answered as a plain one. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
 }
 
 /** A listening server. */
@@ -58,14 +59,23 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     session.on('close', () => sessions.delete(session)).on('error', () => session.destroy())
   })
   server.on('request', (incoming, outgoing) => void serve(options, new Exchange(incoming, outgoing, randomUUID())))
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    options.upgrade(request, socket, head),
-  )
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (!options.upgrade(request, socket, head)) void serve(options, plainExchange(request, socket))
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
   })
   return { port: (server.address() as AddressInfo).port, close: () => close(server, sessions, sockets) }
+}
+
+// Node has taken the connection out of HTTP: the response gets it back, and is its last.
+function plainExchange(request: IncomingMessage, socket: Socket): Exchange {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  response.on('finish', () => socket.end())
+  return new Exchange(request, response, randomUUID())
 }
 
 async function serve(options: ListenerOptions, exchange: Exchange): Promise<void> {
