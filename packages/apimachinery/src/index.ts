@@ -10,6 +10,12 @@ export * from './hash.ts'
 export * from './int-or-string.ts'
 export * from './json-patch.ts'
 export * from './labels.ts'
+export {
+  applyConfiguration,
+  checkConfiguration,
+  entriesAfterUpdate,
+  type ManagedWrite,
+} from './managed-fields/field-manager.ts'
 export * from './merge-patch.ts'
 export * from './names.ts'
 export * from './object.ts'

@@ -48,6 +48,8 @@ export interface ObjectSchema {
   readonly fields: readonly FieldSchema[]
   /** The fields by name; always the same set as `fields`. */
   readonly byName: ReadonlyMap<string, FieldSchema>
+  /** True when the object has no parts that could have owners of their own (`x-kubernetes-map-type: atomic`). */
+  readonly atomic?: true
   /** True when undeclared fields are kept (custom resources with `x-kubernetes-preserve-unknown-fields`). */
   readonly preserveUnknownFields?: boolean
 }

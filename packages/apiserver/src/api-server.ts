@@ -34,6 +34,13 @@ export interface WriteRequestOptions {
   readonly duplicateFields?: readonly string[]
 }
 
+/** Options of a server-side apply; it needs a field manager. */
+export interface ApplyRequest extends WriteRequestOptions {
+  readonly subresource?: string | undefined
+  /** Takes over what others own. */
+  readonly force?: boolean | undefined
+}
+
 /** Which objects of a resource are meant. */
 export interface SelectRequest {
   readonly namespace?: string | undefined
@@ -202,6 +209,14 @@ export interface ApiServer {
     key: ObjectKey,
     patch: Patch,
     options?: WriteRequestOptions & { subresource?: string | undefined },
+  ): Promise<WriteAnswer>
+  /** Server-side apply; creates what is not there. @throws StatusError Conflict when others own what would change, unless `force` */
+  apply(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    config: unknown,
+    options: ApplyRequest,
   ): Promise<WriteAnswer>
   delete(
     request: RequestContext,

@@ -33,7 +33,12 @@ class InProcessClient implements Client {
 
   constructor(server: ApiServer, user: UserInfo) {
     this.#server = server
-    this.#request = { user, requestId: 'in-process', userAgent: user.name, warn: () => undefined }
+    this.#request = {
+      user,
+      requestId: 'in-process',
+      userAgent: user.name.replace(/^system:/, ''),
+      warn: () => undefined,
+    }
   }
 
   async get<T extends KubernetesObject>(resource: ResourceDefinition<T>, key: ObjectKey): Promise<T> {

@@ -11,6 +11,7 @@ import {
 import { type Store, type StoredObject } from '@binnacle/store'
 import type {
   ApiServer,
+  ApplyRequest,
   DeleteAnswer,
   DeleteRequest,
   ListAnswer,
@@ -24,6 +25,7 @@ import type {
   WriteAnswer,
   WriteRequestOptions,
 } from './api-server.ts'
+import { applyObject } from './apply.ts'
 import { ServiceAddresses } from './admission/service-addresses.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import { authorize } from './auth/authorize.ts'
@@ -182,6 +184,16 @@ class StoreApiServer implements ApiServer {
     })
   }
 
+  async apply(
+    request: RequestContext,
+    definition: ResourceDefinition,
+    key: ObjectKey,
+    config: unknown,
+    options: ApplyRequest,
+  ): Promise<WriteAnswer> {
+    return await applyObject(this.#env, request, definition, key, config, options)
+  }
+
   async delete(
     request: RequestContext,
     definition: ResourceDefinition,
@@ -232,7 +244,7 @@ class StoreApiServer implements ApiServer {
       definition,
       key,
       (old) => withReplicas(definition, old, body),
-      { ...options, pinned },
+      { ...options, ownerSubresource: 'scale', pinned },
     )
     return scaleOf(definition, inVersion(definition, answer.object))
   }
@@ -255,6 +267,7 @@ class StoreApiServer implements ApiServer {
     }
     const answer = await updateObject(this.#env, request, definition, key, next, {
       ...options,
+      ownerSubresource: 'scale',
       pinned: isPinned(patch),
     })
     return scaleOf(definition, inVersion(definition, answer.object))

@@ -16,11 +16,13 @@ import { apiVersionOf, type ResourceDefinition, type ResourceRegistry, services 
 import { encodeObject, KeyExists, type Store, type StoredObject, type Write } from '@binnacle/store'
 import { admitCreate, admitUpdate, type Admission, validateAdmission } from './admission/admission.ts'
 import { type Chargeable, chargeable, chargesOf, commitCharged } from './admission/quota-charges.ts'
-import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer, WriteRequestOptions } from './api-server.ts'
+import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
 import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
 import { planDelete } from './delete-plan.ts'
+import { managedWrite, type OwnershipOptions, setManagedFields } from './managed-fields.ts'
+import { addEmptyStatus } from './empty-status.ts'
 import { fillMetadata, validateMetadata, validateMetadataUpdate } from './object-meta.ts'
 import { isCurrent, type KeyTurns, Overtaken, writeOptimistically } from './optimistic-write.ts'
 import { asStatusError } from './store-translation.ts'
@@ -63,7 +65,7 @@ export async function createObject(
   definition: ResourceDefinition,
   namespace: string,
   body: unknown,
-  options: WriteRequestOptions,
+  options: OwnershipOptions,
 ): Promise<WriteAnswer> {
   const generates = isGenerated(body)
   // A Service that lost its address to another one begins anew, with what it was asked for.
@@ -110,7 +112,7 @@ export async function prepareCreate(
   definition: ResourceDefinition,
   namespace: string,
   body: unknown,
-  options: WriteRequestOptions,
+  options: OwnershipOptions,
 ): Promise<PreparedWrite> {
   authorize(request, 'create', definition, { namespace })
   const object = decodeBody(request, definition, env.registry.schemas, body, options)
@@ -121,11 +123,15 @@ export async function prepareCreate(
   if (!metadata.name && metadata.generateName) metadata.name = generatedName(metadata.generateName)
   fillMetadata(object, formatTime(env.nowMs()), randomUUID(), definition.hasGeneration)
   definition.strategy.applyDefaults?.(object)
+  // What admission adds is nobody's.
+  const ownership = { given: undefined, applied: options.applied }
+  setManagedFields(managedWrite(env, request, definition, options), object, undefined, ownership)
   const key = { namespace: definition.scope === 'Namespaced' ? namespace : '', name: metadata.name ?? '' }
   const related = await admitCreate(env, request, definition, object)
   if (definition.subresources.status === true && definition.strategy.prepareForCreate === undefined)
     delete (object as { status?: unknown }).status
   definition.strategy.prepareForCreate?.(object)
+  addEmptyStatus(definition, object, env.registry.schemas)
   const errors = [
     ...validateMetadata(definition, metadata),
     ...(definition.strategy.validate?.(object) ?? []),
@@ -280,7 +286,7 @@ export function prepareChange(
 }
 
 /** Options of a PUT or PATCH. */
-export type UpdateOptions = WriteRequestOptions & { readonly subresource?: string | undefined }
+export type UpdateOptions = OwnershipOptions
 
 interface UpdateRequest {
   readonly key: ObjectKey
@@ -311,6 +317,7 @@ export async function prepareUpdate(
       key.name,
       `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
     )
+  const given = metadata.managedFields
   keepSystemMetadata(object, old)
   keepOtherParts(definition, object, old, options.subresource)
   definition.strategy.applyDefaults?.(object)
@@ -319,6 +326,8 @@ export async function prepareUpdate(
   const related = await admitUpdate(env, request, definition, object, old)
   bumpGeneration(definition, object, old)
   validateUpdate(definition, object, old, options.subresource)
+  const ownership = { given, applied: options.applied }
+  setManagedFields(managedWrite(env, request, definition, options), object, old, ownership)
   if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
   validateAdmission(env, definition, object, { old, subresource: options.subresource })
   // Removing what held a terminating object back ends it.

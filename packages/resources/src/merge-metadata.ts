@@ -70,6 +70,34 @@ core.v1.ServiceSpec: selector
 node.v1.Scheduling: nodeSelector
 `
 
+/** Types whose objects are one value in server-side apply: they are owned and replaced as a whole. */
+export const atomicTypes: ReadonlySet<string> = new Set([
+  ...[
+    'ConfigMapKeySelector',
+    'SecretKeySelector',
+    'ObjectFieldSelector',
+    'ResourceFieldSelector',
+    'FileKeySelector',
+  ].map((name) => `core.v1.${name}`),
+  ...['LocalObjectReference', 'ObjectReference', 'TypedLocalObjectReference', 'SecretReference'].map(
+    (name) => `core.v1.${name}`,
+  ),
+  ...['NodeSelector', 'NodeSelectorTerm', 'ScopedResourceSelectorRequirement', 'TopologySelectorTerm'].map(
+    (name) => `core.v1.${name}`,
+  ),
+  ...['ScopeSelector', 'EndpointAddress', 'EndpointPort'].map((name) => `core.v1.${name}`),
+  ...[
+    'meta.v1.LabelSelector',
+    'meta.v1.OwnerReference',
+    'discovery.v1.EndpointPort',
+    'rbac.v1.RoleRef',
+    'rbac.v1.Subject',
+  ],
+  ...['MatchResources', 'NamedRuleWithOperations', 'ParamKind', 'ParamRef'].map(
+    (name) => `admissionregistration.v1.${name}`,
+  ),
+])
+
 /** Fields with a strategy that is not a list merge, and defaults that OpenAPI has to tell because merge keys depend on them. */
 const fieldStrategies: Record<string, FieldMerge> = {
   'apps.v1.DeploymentSpec/strategy': { patchStrategy: ['retainKeys'] },

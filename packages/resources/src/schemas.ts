@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { FieldSchema, ObjectSchema, ScalarType, SchemaLookup, TypeRef } from '@binnacle/apimachinery'
-import { mergeMetadata } from './merge-metadata.ts'
+import { atomicTypes, mergeMetadata } from './merge-metadata.ts'
 
 interface CompactField {
   readonly n: string
@@ -25,7 +25,14 @@ export const schemaOf: SchemaLookup = (name) => {
     if (source === undefined) throw new Error(`no schema is called ${name}`)
     const short = name.split('.').slice(-3).join('.')
     const fields = source.f.map((field) => expandField(field, short))
-    schema = { name, description: source.d, fields, byName: new Map(fields.map((field) => [field.name, field])) }
+    const byName = new Map(fields.map((field) => [field.name, field]))
+    schema = {
+      name,
+      description: source.d,
+      fields,
+      byName,
+      ...(atomicTypes.has(short) ? { atomic: true as const } : {}),
+    }
     expanded.set(name, schema)
   }
   return schema

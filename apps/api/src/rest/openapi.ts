@@ -293,6 +293,7 @@ class SchemaWriter {
       ...(required.length === 0 ? {} : { required }),
       properties: Object.fromEntries(schema.fields.map((field) => [field.name, this.#field(field)])),
       ...(kinds === undefined ? {} : { 'x-kubernetes-group-version-kind': kinds }),
+      ...(schema.atomic === true ? { 'x-kubernetes-map-type': 'atomic' } : {}),
     }
   }
 

@@ -1,4 +1,11 @@
-import { badRequest, type KubernetesObject, type Status, StatusError } from '@binnacle/apimachinery'
+import {
+  badRequest,
+  forbiddenField,
+  invalid,
+  type KubernetesObject,
+  type Status,
+  StatusError,
+} from '@binnacle/apimachinery'
 import { type ApiServer, type DeleteAnswer } from '@binnacle/apiserver'
 import type { Patch } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
@@ -195,28 +202,44 @@ async function update({ server }: RestEnvironment, exchange: Exchange, item: Ite
 
 async function patch({ server }: RestEnvironment, exchange: Exchange, item: Item, subresource: string | undefined) {
   const options = writeOptions(exchange, 'PatchOptions')
+  const force = flag(exchange, 'force')
+  if (isApply(exchange)) {
+    // An applier has to name itself: its User-Agent does not do.
+    const fieldManager = exchange.url.searchParams.get('fieldManager') ?? ''
+    const { value, duplicateFields } = await readConfiguration(exchange)
+    const applied = { ...options, duplicateFields, fieldManager, subresource, force }
+    return await server.apply(exchange, item.definition, item, value, applied)
+  }
+  if (force !== undefined)
+    throw invalid({ group: 'meta.k8s.io', plural: 'patchoptions', kind: 'PatchOptions' }, '', [
+      forbiddenField('force', 'may not be specified for non-apply patch'),
+    ])
   return await server.patch(exchange, item.definition, item, await readPatch(exchange), { ...options, subresource })
 }
 
-async function readPatch(exchange: Exchange): Promise<Patch> {
-  const type = (exchange.header('content-type').split(';')[0] as string).trim()
+const applyTypes = new Set(['application/apply-patch+yaml', 'application/apply-patch+json'])
+const mediaTypeOf = (exchange: Exchange): string => (exchange.header('content-type').split(';')[0] as string).trim()
+const isApply = (exchange: Exchange): boolean => applyTypes.has(mediaTypeOf(exchange))
+
+// kubectl sends JSON, which is YAML too, and is read several times as fast.
+async function readConfiguration(exchange: Exchange): Promise<DecodedBody> {
   const bytes = await exchange.body()
-  switch (type) {
+  return decodeRequestBody(bytes.toString('latin1').trimStart().startsWith('{') ? '' : 'application/yaml', bytes, true)
+}
+
+async function readPatch(exchange: Exchange): Promise<Patch> {
+  const bytes = await exchange.body()
+  switch (mediaTypeOf(exchange)) {
     case 'application/json-patch+json':
       return { type: 'json', operations: operationsOf(parsePatch(bytes)) }
     case 'application/merge-patch+json':
       return { type: 'merge', body: parsePatch(bytes) as Record<string, unknown> }
     case 'application/strategic-merge-patch+json':
       return { type: 'strategic', body: parsePatch(bytes) as Record<string, unknown> }
-    case 'application/apply-patch+yaml':
-      throw new StatusError(
-        'UnsupportedMediaType',
-        'server-side apply is not served by this version: use client-side apply, or one of application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json',
-      )
     default:
       throw new StatusError(
         'UnsupportedMediaType',
-        'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json',
+        'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml',
       )
   }
 }
