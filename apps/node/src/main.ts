@@ -12,7 +12,7 @@ async function main(): Promise<void> {
     clientCert: connection.clientCertFile,
     clientKey: connection.clientKeyFile,
     bearerTokenFile: connection.bearerTokenFile,
-    userAgent: 'binnacle-node/0.1.0',
+    userAgent: 'kubelet/0.1.0 (binnacle-node)',
   })
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(signal))
