@@ -1,9 +1,11 @@
+import type { Labels } from '@binnacle/apimachinery'
+import { CarriedTerms } from './carried-terms.ts'
 import { HostPortUse } from './host-ports.ts'
 import { NodeTable } from './node-table.ts'
+import { PodCounts } from './pod-counts.ts'
 import { PodShapes, type PodShape } from './pod-shape.ts'
 import { VolumeUse } from './pod-volumes.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
-import { SpreadCounts } from './spread-counts.ts'
 
 /** A pod counted on a node: bound, or assumed to be while its binding is being written. */
 export interface PlacedPod {
@@ -22,10 +24,32 @@ export interface PlacedPod {
 export class ClusterState {
   readonly table = new NodeTable()
   readonly shapes = new PodShapes(this.table)
-  readonly spread = new SpreadCounts(this.table)
+  /** Labels of the namespaces, by name. */
+  readonly namespaces: ReadonlyMap<string, Labels>
+  /** All placed pods, for pod affinity. */
+  readonly pods = new PodCounts(this.table)
+  /** Placed pods that are not terminating, for spreading. */
+  readonly runningPods = new PodCounts(this.table)
+  readonly carriedTerms: CarriedTerms
   readonly hostPorts = new HostPortUse()
   readonly volumeUse = new VolumeUse()
   readonly #placed = new Map<string, PlacedPod>()
+  readonly #namespaces = new Map<string, Labels>()
+
+  constructor() {
+    this.namespaces = this.#namespaces
+    this.carriedTerms = new CarriedTerms(this.table, this.namespaces)
+  }
+
+  /** Takes over a namespace's labels; undefined: it is gone. */
+  setNamespace(name: string, labels: Labels | undefined): void {
+    const before = this.#namespaces.get(name)
+    if (labels === undefined) this.#namespaces.delete(name)
+    else this.#namespaces.set(name, labels)
+    if (JSON.stringify(before) === JSON.stringify(labels)) return
+    this.pods.reset()
+    this.carriedTerms.reset()
+  }
 
   /** Pods placed, assumed ones included. */
   get placedCount(): number {
@@ -80,7 +104,9 @@ export class ClusterState {
     else this.hostPorts.release(slot, shape.hostPorts)
     if (by === 1) this.volumeUse.take(slot, shape.volumes)
     else this.volumeUse.release(slot, shape.volumes)
-    if (!pod.isTerminating) this.spread.count(shape.namespace, shape.labels, slot, by)
+    this.pods.count(shape, slot, by)
+    if (!pod.isTerminating) this.runningPods.count(shape, slot, by)
+    this.carriedTerms.count(shape, slot, by)
     if (by === -1) table.releaseIfUnused(slot)
   }
 }

@@ -1,4 +1,5 @@
 import {
+  namespaces,
   nodes,
   pods,
   replicaSets,
@@ -44,6 +45,7 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
     name: defaultSchedulerName,
     reads: [
       nodes,
+      namespaces,
       pods,
       ...groupings.map(([, resource]) => resource),
       ...inTreePlugins.flatMap(({ definition }) => definition.reads ?? []),
@@ -87,6 +89,11 @@ function follow(scheduler: Scheduler, { informer }: ReconcileContext): void {
       onDelete: (object) => scheduler.defaults.delete(kind, object),
     })
   }
+  informer(namespaces).addHandler({
+    onAdd: ({ metadata }) => scheduler.cluster.setNamespace(metadata.name, metadata.labels ?? {}),
+    onUpdate: ({ metadata }) => scheduler.cluster.setNamespace(metadata.name, metadata.labels ?? {}),
+    onDelete: ({ metadata }) => scheduler.cluster.setNamespace(metadata.name, undefined),
+  })
   informer(nodes).addHandler({
     onAdd: (node) => scheduler.nodeChanged(node),
     onUpdate: (node) => scheduler.nodeChanged(node),

@@ -1,3 +1,4 @@
+import { NodeImages } from './node-images.ts'
 import { amountOf } from './resource-amounts.ts'
 import type { SchedulableNode, Taint } from './scheduled-objects.ts'
 
@@ -49,6 +50,7 @@ export class NodeTable {
   readonly requested: Float64Array[] = []
   readonly nodes: (SchedulableNode | undefined)[] = []
   readonly names: string[] = []
+  readonly images = new NodeImages()
 
   readonly #slots = new Map<string, number>()
   readonly #free: number[] = []
@@ -104,6 +106,7 @@ export class NodeTable {
     const isNew = this.exists[slot] === 0
     const changed = isNew ? 31 : differences(old as SchedulableNode, node)
     this.nodes[slot] = node
+    this.images.setNode(slot, node)
     if (isNew) {
       this.exists[slot] = 1
       this.#nodeCount++
@@ -124,6 +127,7 @@ export class NodeTable {
     if (slot < 0 || this.exists[slot] === 0) return
     this.exists[slot] = 0
     this.nodes[slot] = undefined
+    this.images.setNode(slot, undefined)
     this.#nodeCount--
     this.#orderIsStale = true
     this.podsAllocatable[slot] = 0

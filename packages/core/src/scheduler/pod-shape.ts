@@ -1,7 +1,9 @@
 import type { Labels } from '@binnacle/apimachinery'
+import { affinityTermsOf, type PodAffinityTerms } from './affinity-terms.ts'
 import { hostPortsOf, type HostPort } from './host-ports.ts'
 import type { NodeTable } from './node-table.ts'
 import { PlacementRules } from './placement-rules.ts'
+import { imagesOf } from './node-images.ts'
 import { podRequests } from './pod-requests.ts'
 import { type PodVolumes, podVolumesOf } from './pod-volumes.ts'
 import type { SchedulablePod, TopologySpreadConstraint } from './scheduled-objects.ts'
@@ -20,9 +22,15 @@ export interface ControllerRef {
 export interface PodShape {
   readonly namespace: string
   readonly labels: Labels | undefined
+  /** The same for the same labels. */
+  readonly labelsKey: string
   readonly schedulerName: string
   readonly controller: ControllerRef | undefined
   readonly rules: PlacementRules
+  /** Undefined where the pod has no inter-pod affinity. */
+  readonly affinity: PodAffinityTerms | undefined
+  /** Images of the containers and image volumes, with their tags. */
+  readonly images: readonly string[]
   readonly spreadConstraints: readonly TopologySpreadConstraint[]
   readonly hostPorts: readonly HostPort[]
   /** Undefined for pods without claims and disks. */
@@ -76,9 +84,12 @@ export class PodShapes {
     return {
       namespace: pod.metadata.namespace ?? '',
       labels: pod.metadata.labels,
+      labelsKey: JSON.stringify(pod.metadata.labels ?? {}),
       schedulerName: pod.spec.schedulerName ?? 'default-scheduler',
       controller: controller && { apiVersion: controller.apiVersion, kind: controller.kind, name: controller.name },
       rules: this.#rulesOf(pod),
+      affinity: affinityTermsOf(pod),
+      images: imagesOf(pod),
       spreadConstraints: pod.spec.topologySpreadConstraints ?? [],
       hostPorts: hostPortsOf(pod),
       volumes: podVolumesOf(pod),
@@ -117,8 +128,9 @@ function shapeKey(pod: SchedulablePod): string {
     spec.overhead,
     spec.resources?.requests,
     spec.nodeSelector,
-    spec.affinity?.nodeAffinity,
+    spec.affinity,
     spec.tolerations,
+    imagesOf(pod),
     spec.topologySpreadConstraints,
     podVolumesOf(pod),
     resized.length === 0 ? 0 : [resized, status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason],

@@ -12,7 +12,7 @@ import { nodeChange, type LabelColumn } from '../node-table.ts'
 import { breaks, type PlacementRules } from '../placement-rules.ts'
 import type { PodShape } from '../pod-shape.ts'
 import type { TopologySpreadConstraint } from '../scheduled-objects.ts'
-import { sumsBy } from '../spread-counts.ts'
+import { type PodMatcher, sumsBy } from '../pod-counts.ts'
 
 const hostnameLabel = 'kubernetes.io/hostname'
 const zoneLabel = 'topology.kubernetes.io/zone'
@@ -23,6 +23,8 @@ interface Constraint {
   readonly topologyKey: string
   readonly minDomains: number
   readonly selector: Selector
+  /** The selector within the pod's namespace. */
+  readonly matcher: PodMatcher
   /** 1 when the pod itself counts in the domain it goes to. */
   readonly selfCount: number
   /** Nodes that break one of these placement rules do not count as part of their domain. */
@@ -129,8 +131,7 @@ class RequiredSpread implements FilterPlugin {
     if (event.type === 'object') return false
     if (event.type === 'node') return (event.change & (nodeChange.added | nodeChange.labels | nodeChange.taints)) !== 0
     const other = event.pod.shape
-    if (other.namespace !== shape.namespace) return false
-    return this.#constraintsOf(shape).some((c) => c.selector.matches(other.labels))
+    return this.#constraintsOf(shape).some((c) => c.matcher.matches(other.namespace, other.labels))
   }
 }
 
@@ -239,19 +240,19 @@ class TallyScratch {
 
   /** `needsAllLabels`: nodes that lack the label of one constraint take part in none. */
   talliesOf({ cluster, shape }: Cycle, constraints: readonly Constraint[], needsAllLabels: boolean): Tally[] {
-    const { table, spread } = cluster
+    const { table, runningPods } = cluster
     const { rules } = shape
     const columns = constraints.map((c) => table.labelColumn(c.topologyKey))
     const isPartial = needsAllLabels && constraints.length > 1 && columns.some((c) => c.nodesLabelled < table.nodeCount)
     const ignores = rules.admitsAll ? breaks.affinity : 0
     const tallies = constraints.map((constraint, i): Tally & { isCounted: boolean } => {
       const column = columns[i] as LabelColumn
-      const counter = spread.counter(shape.namespace, constraint.selector)
+      const counter = runningPods.counter(constraint.matcher)
       const shared = { constraint, values: column.values, podsBySlot: counter.counts, domainsEnd: column.ids.size }
       // When every node with the label takes part, the sums that are kept up with each pod say it all.
       const isCounted = !isPartial && (constraint.excludes & ~ignores) === 0
       if (isCounted)
-        return { ...shared, isCounted, podsByDomain: sumsBy(counter, column), isDomain: column.nodesByValue }
+        return { ...shared, isCounted, podsByDomain: sumsBy(counter, column).byValue, isDomain: column.nodesByValue }
       return { ...shared, isCounted, ...this.#cleared(i, column.ids.size, table.capacity) }
     })
     const uncounted = tallies.filter((t) => !t.isCounted)
@@ -321,10 +322,19 @@ function compileOne(shape: PodShape, constraint: TopologySpreadConstraint): Cons
     maxSkew: constraint.maxSkew,
     topologyKey: constraint.topologyKey,
     minDomains: constraint.minDomains ?? 1,
+    selector,
     // A selector that selects everything counts nothing (`countPodsMatchSelector`), yet the pod matches it.
-    selector: selector.empty ? selectNothing : selector,
+    matcher: within(shape.namespace, selector.empty ? selectNothing : selector),
     selfCount: selector.matches(shape.labels) ? 1 : 0,
     excludes,
+  }
+}
+
+/** Matches pods of one namespace. */
+function within(namespace: string, selector: Selector): PodMatcher {
+  return {
+    key: `${namespace}/${selector.toString()}`,
+    matches: (of, labels) => of === namespace && selector.matches(labels),
   }
 }
 
@@ -344,7 +354,13 @@ function systemDefaults(shape: PodShape, defaults: DefaultSelectors): readonly C
   if (selector === undefined) return []
   let constraints = defaultsBySelector.get(selector)
   if (constraints === undefined) {
-    const shared = { selector, minDomains: 1, selfCount: 1, excludes: breaks.affinity }
+    const shared = {
+      selector,
+      matcher: within(shape.namespace, selector),
+      minDomains: 1,
+      selfCount: 1,
+      excludes: breaks.affinity,
+    }
     constraints = [
       { ...shared, topologyKey: hostnameLabel, maxSkew: 3 },
       { ...shared, topologyKey: zoneLabel, maxSkew: 5 },

@@ -1,6 +1,7 @@
 import type { Plugin, PluginDefinition } from '../framework.ts'
 import { balancedAllocationScore } from './balanced-allocation.ts'
 import { defaultBinder } from './default-binder.ts'
+import { ImageLocality } from './image-locality.ts'
 import { nodeAffinityFilter, nodeAffinityScore } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
 import { nodePorts } from './node-ports.ts'
@@ -8,6 +9,7 @@ import { nodeUnschedulable } from './node-rules.ts'
 import { nodeVolumeLimits } from './node-volume-limits.ts'
 import { createPodTopologySpread } from './pod-topology-spread.ts'
 import { prioritySort } from './priority-sort.ts'
+import { InterPodAffinityFilter, interPodAffinityDefaults, InterPodAffinityScore } from './inter-pod-affinity.ts'
 import { leastAllocatedScore, resourcesFit } from './resources-fit.ts'
 import { schedulingGates } from './scheduling-gates.ts'
 import { taintFilter, taintScore } from './taint-toleration.ts'
@@ -26,6 +28,15 @@ const podTopologySpread: PluginDefinition = {
   create: ({ defaults }) => ({ name: 'PodTopologySpread', ...createPodTopologySpread(defaults) }),
 }
 
+const interPodAffinity: PluginDefinition = {
+  name: 'InterPodAffinity',
+  create: () => ({
+    name: 'InterPodAffinity',
+    filter: new InterPodAffinityFilter(),
+    score: new InterPodAffinityScore(interPodAffinityDefaults),
+  }),
+}
+
 /** Every plugin, in the order in which kube-scheduler's default configuration has them, with its weight. */
 export const inTreePlugins: readonly { readonly definition: PluginDefinition; readonly weight: number }[] = [
   { definition: stateless('SchedulingGates', { preEnqueue: schedulingGates }), weight: 1 },
@@ -41,6 +52,11 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: volumeBinding, weight: 1 },
   { definition: volumeZone, weight: 1 },
   { definition: podTopologySpread, weight: 2 },
+  { definition: interPodAffinity, weight: 2 },
   { definition: stateless('NodeResourcesBalancedAllocation', { score: balancedAllocationScore }), weight: 1 },
+  {
+    definition: { name: 'ImageLocality', create: () => ({ name: 'ImageLocality', score: new ImageLocality() }) },
+    weight: 1,
+  },
   { definition: stateless('DefaultBinder', { bind: defaultBinder }), weight: 1 },
 ]

@@ -9,6 +9,9 @@ import type { SchedulablePod } from '../scheduled-objects.ts'
 import { randomNode, randomPod } from './random-cluster.ts'
 import { referenceFilter, referenceScores, type ReferenceNode, type ReferenceSelectors } from './reference-scheduler.ts'
 
+/** Labels of the namespaces that random pods are in. */
+const namespaces = { one: { team: 'red' }, two: { team: 'blue' } }
+
 const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
 
 interface RandomCluster {
@@ -24,6 +27,7 @@ function randomCluster(seed: number): RandomCluster {
   const random = new SeededRandom(seed)
   const cluster = new ClusterState()
   const names = Array.from({ length: 5 + random.below(80) }, (_, i) => `node-${i}`)
+  cluster.setNamespace('two', { team: 'red' })
   // Pods may be known before their node; nodes and pods that come, change and go again leave no trace.
   const placed = names.flatMap((nodeName) =>
     Array.from({ length: random.below(5) }, (_, i) => ({ nodeName, pod: randomPod(random, `${nodeName}-pod-${i}`) })),
@@ -36,6 +40,7 @@ function randomCluster(seed: number): RandomCluster {
     cluster.place(randomPod(random, pod.metadata.name), nodeName, { assumed: true })
   for (const { nodeName, pod } of placed) cluster.place(pod, nodeName, { assumed: false })
   cluster.unplace('passing')
+  for (const [name, labels] of Object.entries(namespaces)) cluster.setNamespace(name, labels)
   const nodes = names.map((name) => {
     const node = randomNode(random, name)
     cluster.table.setNode(node)
@@ -71,7 +76,9 @@ describe('the fast plugins', () => {
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       expect(fastVerdicts(cluster, filters, pod)).toEqual(
-        Object.fromEntries(nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes)) ?? 'fits'])),
+        Object.fromEntries(
+          nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes, namespaces)) ?? 'fits']),
+        ),
       )
     }
   })
@@ -82,7 +89,7 @@ describe('the fast plugins', () => {
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       const candidates = nodes.filter(() => random.chance(0.6))
-      const expected = referenceScores(pod, candidates, nodes, selectors)
+      const expected = referenceScores(pod, candidates, nodes, selectors, namespaces)
       const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
       const slots = Int32Array.from(candidates, (c) => cluster.table.slotOf(c.node.metadata.name))
       cycle.shape.rules.refresh(cluster.table, slots, slots.length)
@@ -103,8 +110,8 @@ describe('the fast plugins', () => {
     const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: () => random.next() })
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
-      const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes) === undefined)
-      const byPlugin = referenceScores(pod, feasible, nodes, selectors)
+      const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes, namespaces) === undefined)
+      const byPlugin = referenceScores(pod, feasible, nodes, selectors, namespaces)
       const totals = feasible.map((_, n) =>
         profile.scores.reduce((sum, { plugin, weight }) => sum + weight * (byPlugin[plugin.name]?.[n] ?? 0), 0),
       )

@@ -1,6 +1,12 @@
 import type { SeededRandom } from '@binnacle/testing'
+import type { PodAffinityTerm } from '@binnacle/resources'
 import type { ContainerSpec, SchedulableNode, SchedulablePod, Taint, Toleration } from '../scheduled-objects.ts'
 
+const imageSizes: Readonly<Record<string, number>> = {
+  'registry.example.com/big:1': 900_000_000,
+  'registry.example.com/middle:latest': 200_000_000,
+  'small:latest': 30_000_000,
+}
 const effects = ['NoSchedule', 'NoExecute', 'PreferNoSchedule']
 
 /** A node that differs from others in everything that plugins look at. */
@@ -19,12 +25,15 @@ export function randomNode(random: SeededRandom, name: string): SchedulableNode 
     pods: String(2 + random.below(8)),
   }
   if (random.chance(0.3)) allocatable['example.com/gpu'] = '2'
+  const images = Object.entries(imageSizes)
+    .filter(() => random.chance(0.3))
+    .map(([name, sizeBytes]) => ({ names: [name], sizeBytes }))
   return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels },
     spec: { unschedulable: random.chance(0.1), taints },
-    status: { allocatable },
+    status: { allocatable, images },
   }
 }
 
@@ -55,7 +64,7 @@ export function randomPod(random: SeededRandom, name: string): SchedulablePod {
       })),
       ...(random.chance(0.2) ? { overhead: { cpu: '50m', memory: '16Mi' } } : {}),
       ...(random.chance(0.15) ? { nodeSelector: { disk: random.pick(['ssd', 'hdd']) } } : {}),
-      ...(random.chance(0.4) ? { affinity: { nodeAffinity: randomNodeAffinity(random) } } : {}),
+      ...(random.chance(0.6) ? { affinity: randomAffinity(random, app) } : {}),
       tolerations,
       ...(random.chance(0.5) ? { topologySpreadConstraints: randomSpread(random, app) } : {}),
     },
@@ -78,7 +87,8 @@ function randomContainer(random: SeededRandom, name: string, portShare: number):
         },
       ]
     : []
-  return { name, resources: { requests }, ports }
+  const image = random.pick(['registry.example.com/big:1', 'registry.example.com/middle', 'small', 'absent:2'])
+  return { name, image, resources: { requests }, ports }
 }
 
 function randomToleration(random: SeededRandom): Toleration {
@@ -104,6 +114,40 @@ function randomTerm(random: SeededRandom): {
     { key: 'disk', operator: 'Gt', values: ['1'] },
   ]
   return { matchExpressions: Array.from({ length: random.below(3) }, () => random.pick(expressions)) }
+}
+
+type Affinity = NonNullable<SchedulablePod['spec']['affinity']>
+
+function randomAffinity(random: SeededRandom, app: string): Affinity {
+  return {
+    ...(random.chance(0.5) ? { nodeAffinity: randomNodeAffinity(random) } : {}),
+    ...(random.chance(0.5) ? { podAffinity: randomPodAffinity(random, app, 0.3) } : {}),
+    ...(random.chance(0.5) ? { podAntiAffinity: randomPodAffinity(random, app, 0.15) } : {}),
+  }
+}
+
+function randomPodAffinity(random: SeededRandom, app: string, share: number): NonNullable<Affinity['podAffinity']> {
+  const terms = (max: number): PodAffinityTerm[] =>
+    Array.from({ length: random.below(max + 1) }, () => randomPodAffinityTerm(random, app))
+  return {
+    ...(random.chance(share) ? { requiredDuringSchedulingIgnoredDuringExecution: terms(2) } : {}),
+    preferredDuringSchedulingIgnoredDuringExecution: terms(2).map((podAffinityTerm) => ({
+      weight: 1 + random.below(100),
+      podAffinityTerm,
+    })),
+  }
+}
+
+function randomPodAffinityTerm(random: SeededRandom, app: string): PodAffinityTerm {
+  const selectors = [{}, { matchLabels: { app } }, { matchLabels: { app: 'db' } }]
+  return {
+    topologyKey: random.pick(['kubernetes.io/hostname', 'topology.kubernetes.io/zone', 'disk']),
+    ...(random.chance(0.9) ? { labelSelector: random.pick(selectors) } : {}),
+    ...(random.chance(0.3) ? { namespaces: [random.pick(['one', 'two'])] } : {}),
+    ...(random.chance(0.3) ? { namespaceSelector: random.pick([{}, { matchLabels: { team: 'red' } }]) } : {}),
+    ...(random.chance(0.2) ? { matchLabelKeys: ['track'] } : {}),
+    ...(random.chance(0.2) ? { mismatchLabelKeys: ['generation', 'track'] } : {}),
+  }
 }
 
 function randomNodeAffinity(

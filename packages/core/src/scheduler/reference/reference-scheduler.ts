@@ -9,6 +9,8 @@ import type {
   TopologySpreadConstraint,
 } from '../scheduled-objects.ts'
 
+import { referenceAffinity, referenceAffinityScores, type ReferenceNamespaces } from './reference-affinity.ts'
+
 /**
  * Each plugin once more, as plainly as it can be said: one pod, one node, lists of objects, nothing remembered. Slow; random tests
  * hold the fast plugins against it.
@@ -31,6 +33,7 @@ export function referenceFilter(
   pod: SchedulablePod,
   candidate: ReferenceNode,
   all: readonly ReferenceNode[],
+  namespaces: ReferenceNamespaces,
 ): { readonly plugin: string; readonly reasons: readonly string[] } | undefined {
   const checks: readonly [string, () => string[]][] = [
     ['NodeUnschedulable', () => unschedulable(pod, candidate.node)],
@@ -39,6 +42,7 @@ export function referenceFilter(
     ['NodePorts', () => ports(pod, candidate)],
     ['NodeResourcesFit', () => fit(pod, candidate)],
     ['PodTopologySpread', () => spread(pod, candidate, all)],
+    ['InterPodAffinity', () => referenceAffinity(pod, candidate, all, namespaces)],
   ]
   for (const [plugin, check] of checks) {
     const reasons = check()
@@ -53,6 +57,7 @@ export function referenceScores(
   candidates: readonly ReferenceNode[],
   all: readonly ReferenceNode[],
   selectors: ReferenceSelectors,
+  namespaces: ReferenceNamespaces,
 ): Readonly<Record<string, readonly number[]>> {
   return {
     TaintToleration: scaled(
@@ -66,6 +71,8 @@ export function referenceScores(
     NodeResourcesFit: candidates.map((c) => leastAllocated(pod, c)),
     NodeResourcesBalancedAllocation: candidates.map((c) => balanced(pod, c)),
     PodTopologySpread: spreadScores(pod, candidates, all, selectors),
+    InterPodAffinity: referenceAffinityScores(pod, candidates, all, namespaces, 1),
+    ImageLocality: candidates.map((c) => imageScore(pod, c, all)),
   }
 }
 
@@ -97,7 +104,11 @@ function avoided(pod: SchedulablePod, node: SchedulableNode): number {
   return soft.filter((t) => !tolerated(pod.spec.tolerations, t)).length
 }
 
-function holds({ key, operator, values = [] }: SelectorRequirement, labels: Readonly<Record<string, string>>): boolean {
+/** Whether labels satisfy one requirement of a node selector or label selector. */
+export function holds(
+  { key, operator, values = [] }: SelectorRequirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   const value = labels[key]
   if (operator === 'Exists') return value !== undefined
   if (operator === 'DoesNotExist') return value === undefined
@@ -214,6 +225,21 @@ function balanced(pod: SchedulablePod, { node, pods }: ReferenceNode): number {
   })
   const [a = 0, b = a] = shares
   return Math.trunc((1 - Math.abs(a - b) / 2) * 100)
+}
+
+function imageScore(pod: SchedulablePod, { node }: ReferenceNode, all: readonly ReferenceNode[]): number {
+  const mebibyte = 1024 * 1024
+  const images = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map((c) => c.image ?? '')
+  const onNode = (n: SchedulableNode, name: string): number | undefined =>
+    n.status?.images?.find((i) => i.names?.includes(name.includes(':') ? name : `${name}:latest`))?.sizeBytes
+  const sum = images.reduce((total, name) => {
+    const size = onNode(node, name)
+    const having = all.filter((n) => onNode(n.node, name) !== undefined).length
+    return size === undefined ? total : total + Math.trunc(size * (having / all.length))
+  }, 0)
+  const most = 1000 * mebibyte * images.length
+  const counted = Math.min(most, Math.max(23 * mebibyte, sum))
+  return Math.floor((100 * (counted - 23 * mebibyte)) / (most - 23 * mebibyte))
 }
 
 const selects = (
