@@ -21,6 +21,8 @@ export interface Written<T> {
   readonly error: Error | undefined
 }
 
+const nothing: Written<never> = { done: [], error: undefined }
+
 /** Creates pods, one first and then twice as many each time: where every create is refused (a quota, a bad template), few are tried. */
 export async function createPods(writer: PodWriter, planned: readonly NewPod[]): Promise<Written<NewPod>> {
   const { job, key, context, memory } = writer
@@ -54,6 +56,7 @@ export async function createPods(writer: PodWriter, planned: readonly NewPod[]):
 /** Deletes pods that the job needs no more: they are not to be counted, so their finalizer goes first. */
 export async function discardPods(writer: PodWriter, victims: readonly Pod[]): Promise<Written<Pod>> {
   const { key, context, memory } = writer
+  if (victims.length === 0) return nothing
   memory.expectations.expectDeletes(key, victims.map(uidOf), context.nowMs())
   const released = await releasePods(writer, victims.filter(isTracked))
   const failed = new Set(victims.filter(isTracked).filter((pod) => !released.done.includes(pod)))
@@ -96,6 +99,7 @@ export async function deletePods(writer: PodWriter, victims: readonly Pod[]): Pr
 /** Takes the tracking finalizer off pods; one that is gone already counts as done. */
 export async function releasePods(writer: PodWriter, tracked: readonly Pod[]): Promise<Written<Pod>> {
   const { key, context, memory } = writer
+  if (tracked.length === 0) return nothing
   memory.expectRelease(key, tracked.map(uidOf))
   const done: Pod[] = []
   let error: Error | undefined

@@ -183,7 +183,11 @@ async function report(writer: PodWriter, view: JobView, { status, ending }: Step
   const counted = tally(view, status, ending, context.nowMs())
   const noted = await writeStatus(writer, writer.job, counted.status)
   if (noted === undefined) return
-  memory.keepFailures(key, noted, withEndedPods(memory.failuresOf(key, noted), view.newSucceeded, view.newFailed))
+  const isNoted = new Set(counted.podsToRelease)
+  const [succeeded, failed] = [view.newSucceeded, view.newFailed].map((ended) =>
+    ended.filter((pod) => isNoted.has(pod)),
+  )
+  memory.keepFailures(key, noted, withEndedPods(memory.failuresOf(key, noted), succeeded ?? [], failed ?? []))
   const released = await releasePods(writer, counted.podsToRelease)
   const gone = new Set(released.done.map((pod) => pod.metadata.uid))
   const left = view.pods.filter((pod) => view.isTracked(pod) && !gone.has(pod.metadata.uid))
