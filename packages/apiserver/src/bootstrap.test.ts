@@ -27,6 +27,18 @@ describe('a new cluster', () => {
     expect(names('clusterrolebindings.rbac.authorization.k8s.io')).toContain('cluster-admin')
   })
 
+  it('has roles for people, made up of parts', () => {
+    const roleNames = names('clusterroles.rbac.authorization.k8s.io')
+    expect(roleNames).toEqual(expect.arrayContaining(['admin', 'edit', 'view', 'system:aggregate-to-view']))
+    const key = { resource: 'clusterroles.rbac.authorization.k8s.io', namespace: '', name: 'edit' }
+    expect(test.store.get(key)?.parse()).toMatchObject({
+      metadata: { labels: { 'rbac.authorization.k8s.io/aggregate-to-admin': 'true' } },
+      aggregationRule: {
+        clusterRoleSelectors: [{ matchLabels: { 'rbac.authorization.k8s.io/aggregate-to-edit': 'true' } }],
+      },
+    })
+  })
+
   it('has a default class of storage', () => {
     expect(names('storageclasses.storage.k8s.io')).toEqual(['standard'])
   })

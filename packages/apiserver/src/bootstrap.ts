@@ -12,6 +12,7 @@ import {
   storageClasses,
 } from '@binnacle/resources'
 import type { ApiServer, RequestContext } from './api-server.ts'
+import { userRoles } from './bootstrap-roles.ts'
 
 /** Where this API process can be reached, for the Service `kubernetes`. */
 export interface Advertised {
@@ -54,7 +55,7 @@ export async function bootstrapCluster(server: ApiServer, advertised: Advertised
       ),
     ),
     ensure(server, storageClasses as ResourceDefinition, standardClass),
-    ensure(server, clusterRoles as ResourceDefinition, clusterAdmin),
+    ...[clusterAdmin, ...userRoles].map((role) => ensure(server, clusterRoles as ResourceDefinition, role)),
     ensure(server, clusterRoleBindings as ResourceDefinition, clusterAdminBinding),
     ensure(
       server,

@@ -7,6 +7,8 @@ import type { Controller, Runnable } from './controller.ts'
 import { cronJobController } from './controllers/cron-job/reconcile.ts'
 import { daemonSetController } from './controllers/daemon-set/reconcile.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
+import { clusterRoleAggregationController } from './controllers/cluster-role-aggregation/reconcile.ts'
+import { eventExpiry } from './controllers/event-expiry/expire.ts'
 import { disruptionController } from './controllers/disruption/reconcile.ts'
 import { staleDisruptionController } from './controllers/stale-disruption/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
@@ -77,6 +79,7 @@ export function allControllers(
     daemonSetController(),
     disruptionController(registry),
     staleDisruptionController,
+    clusterRoleAggregationController,
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
@@ -101,5 +104,5 @@ export function allControllers(
 
 /** Every loop that is no controller of single objects, but for the scheduler. */
 export function allRunnables(registry: ResourceRegistry): readonly Runnable[] {
-  return [new GarbageCollector(registry), podCollector(), csrCleaner()]
+  return [new GarbageCollector(registry), podCollector(), csrCleaner(), eventExpiry()]
 }
