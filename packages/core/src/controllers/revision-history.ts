@@ -1,4 +1,10 @@
-import { controllerReference, parseTime, selectorFromLabelSelector, semanticEqual } from '@binnacle/apimachinery'
+import {
+  canonicalJson,
+  controllerReference,
+  parseTime,
+  selectorFromLabelSelector,
+  semanticEqual,
+} from '@binnacle/apimachinery'
 import {
   type ControllerRevision,
   controllerRevisions,
@@ -19,9 +25,9 @@ import { orphansIn } from './orphans.ts'
 /** On a pod: which revision it was made from. */
 export const revisionLabel = 'controller-revision-hash'
 
-/** The patch that brings a template back (`getPatch`). */
+/** The patch that brings a template back (`getPatch`). Its members are in alphabetical order: `kubectl rollout undo` compares it byte by byte. */
 function patchOf(template: PodTemplateSpec | undefined): unknown {
-  return { spec: { template: { ...template, $patch: 'replace' } } }
+  return JSON.parse(canonicalJson({ spec: { template: { ...template, $patch: 'replace' } } }))
 }
 
 /** The template that a revision keeps. */

@@ -438,6 +438,18 @@ describe('the history', () => {
     })
   })
 
+  it('writes the patch as kubectl does, which compares texts', async () => {
+    await standing({ replicas: 1 })
+    const { data } = revisions()[0] as ControllerRevision
+    const { template } = (data as { spec: { template: object } }).spec
+    expect(Object.keys(template)).toEqual(['$patch', 'metadata', 'spec'])
+    expect(Object.keys((template as { spec: object }).spec).slice(0, 3)).toEqual([
+      'containers',
+      'dnsPolicy',
+      'restartPolicy',
+    ])
+  })
+
   it('brings an older revision to the front when its template returns', async () => {
     await standing({ replicas: 1 })
     const [first] = revisions()
