@@ -9,10 +9,16 @@ import {
 } from '@binnacle/apimachinery'
 import type { StatefulSet } from '../generated/types.ts'
 import type { Strategy } from '../resource-definition.ts'
-import { nonNegative, optionalOneOf } from './field-checks.ts'
+import { nonNegative, optionalOneOf, optionalText } from './field-checks.ts'
+import { validateLabels } from './object-meta.ts'
+import { validateClaimSpec } from './persistent-volume-claim-strategy.ts'
 import { applyPodTemplateDefaults } from './pod-spec-defaults.ts'
+import { validatePodSpec } from './pod-spec-validation.ts'
 import {
   alwaysRunningErrors,
+  atMostAllErrors,
+  intOrPercentErrors,
+  intOrPercentNumber,
   replicaStatusErrors,
   selectorErrors,
   selectorMatchErrors,
@@ -82,16 +88,23 @@ export const statefulSetStrategy: Strategy<StatefulSet> = {
       ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
       ...selectorErrors(spec.selector, 'statefulset'),
       ...selectorMatchErrors(spec.selector, spec.template, 'spec.template'),
-      // The template's volumes are not checked, as upstream: mounts may name claim templates.
       ...templateMetadataErrors(spec.template, 'spec.template'),
       ...alwaysRunningErrors(spec.template, 'StatefulSet'),
     ]
   },
+  validateCreate: (set) => [
+    ...optionalText('spec.serviceName', set.spec?.serviceName, dns1123LabelProblems),
+    ...podErrors(set),
+    ...claimTemplateErrors(set),
+  ],
   validateUpdate(set, old) {
+    // What was stored before these rules were made may stay as it is.
+    const errors = podErrors(old).length === 0 ? podErrors(set) : []
     const fixed = (spec: object | undefined) =>
       Object.fromEntries(Object.entries(spec ?? {}).filter(([key]) => !mutableFields.includes(key)))
-    if (semanticEqual(fixed(set.spec), fixed(old.spec))) return []
+    if (semanticEqual(fixed(set.spec), fixed(old.spec))) return errors
     return [
+      ...errors,
       forbiddenField(
         'spec',
         "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
@@ -101,6 +114,34 @@ export const statefulSetStrategy: Strategy<StatefulSet> = {
   validateStatusUpdate: (set) =>
     replicaStatusErrors(set.status, ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']),
   validateName: (name, isPrefix) => dns1123LabelProblems(isPrefix ? maskTrailingDash(name) : name),
+}
+
+// The containers may mount what the claim templates give.
+function podErrors({ spec }: StatefulSet): FieldError[] {
+  const template = spec?.template.spec
+  if (template === undefined) return []
+  const names = (spec?.volumeClaimTemplates ?? []).map(({ metadata }) => metadata.name)
+  const volumes = [
+    ...names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } })),
+    ...(template.volumes ?? []).filter(({ name }) => !names.includes(name)),
+  ]
+  return validatePodSpec({ ...template, volumes }, 'spec.template.spec')
+}
+
+function claimTemplateErrors({ spec }: StatefulSet): FieldError[] {
+  return (spec?.volumeClaimTemplates ?? []).flatMap(({ metadata, spec: claim }, index) => {
+    const path = `spec.volumeClaimTemplates[${index}]`
+    return [...validateLabels(metadata.labels, `${path}.labels`), ...validateClaimSpec(claim ?? {}, `${path}.spec`)]
+  })
+}
+
+function maxUnavailableErrors(path: string, value: number | string | undefined): FieldError[] {
+  if (value === undefined) return []
+  return [
+    ...intOrPercentErrors(path, value),
+    ...(intOrPercentNumber(value) === 0 ? [invalidValue(path, value, 'cannot be 0')] : []),
+    ...atMostAllErrors(path, value),
+  ]
 }
 
 function updateStrategyErrors(set: StatefulSet): FieldError[] {
@@ -121,7 +162,10 @@ function updateStrategyErrors(set: StatefulSet): FieldError[] {
             ),
           ]
     case 'RollingUpdate':
-      return nonNegative(`${path}.rollingUpdate.partition`, strategy.rollingUpdate?.partition)
+      return [
+        ...nonNegative(`${path}.rollingUpdate.partition`, strategy.rollingUpdate?.partition),
+        ...maxUnavailableErrors(`${path}.rollingUpdate.maxUnavailable`, strategy.rollingUpdate?.maxUnavailable),
+      ]
     default:
       return [invalidValue(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
   }
