@@ -22,6 +22,7 @@ import { persistentVolumeController } from './controllers/persistent-volume/reco
 import { replicaSetController } from './controllers/replica-set/reconcile.ts'
 import { replicationControllerController } from './controllers/replication-controller/reconcile.ts'
 import { resourceQuotaController } from './controllers/resource-quota/reconcile.ts'
+import { podResourceClaimController, resourceClaimController } from './controllers/resource-claim/reconcile.ts'
 import { rootCaController, serviceAccountController } from './controllers/service-account/reconcile.ts'
 import { statefulSetController } from './controllers/stateful-set/reconcile.ts'
 import { volumeExpansionController } from './controllers/volume-expansion/reconcile.ts'
@@ -92,6 +93,8 @@ export function allControllers(
     attributesClassProtectionController,
     ephemeralVolumeController,
     localPathController,
+    podResourceClaimController(),
+    resourceClaimController,
     nodeLifecycleController(),
     taintEvictionController(),
     ...(serviceAccountKey === undefined

@@ -16,6 +16,7 @@ import {
   roleBindingStrategy,
   roleStrategy,
 } from './rbac-strategies.ts'
+import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim-strategies.ts'
 import { storageClassStrategy, volumeAttributesClassStrategy } from './storage-class-strategies.ts'
 
 /** A claim to act as the leader, or to be alive. */
@@ -495,8 +496,14 @@ export const resourceClaims: ResourceDefinition<k8s.ResourceClaimV1> = defineRes
   'resourceclaims',
   {
     columns: [column('State', (claim: k8s.ResourceClaimV1) => claimState(claim)), ageColumn],
+    strategy: resourceClaimStrategy,
   },
 )
+/** The claims that are made for each pod that names it. */
+export const resourceClaimTemplates: ResourceDefinition<k8s.ResourceClaimTemplate> =
+  defineResource<k8s.ResourceClaimTemplate>('resource.k8s.io', 'v1', 'resourceclaimtemplates', {
+    strategy: resourceClaimTemplateStrategy,
+  })
 
 function claimState(claim: k8s.ResourceClaimV1): string {
   const words = [
