@@ -6,8 +6,10 @@ import {
   deployments,
   type Pod,
   pods,
+  replicaSets,
   type ResourceDefinition,
   serviceAccounts,
+  services,
 } from '@binnacle/resources'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { refusal, startTestServer, type TestServer } from './test-server.ts'
@@ -144,7 +146,17 @@ describe('create', () => {
   it('drops the status of kinds that have it as a subresource', async () => {
     const body = deployment('a')
     Object.assign(body, { status: { replicas: 7 } })
-    expect((await test.create(deployments, body)).status ?? {}).toEqual({})
+    expect((await test.create(deployments, body)).status).toEqual({})
+  })
+
+  it('gives new objects the status that they have before any controller has spoken', async () => {
+    const { spec } = deployment('b')
+    const set = { metadata: { name: 'b', namespace }, spec: { selector: spec?.selector, template: spec?.template } }
+    expect((await test.create(replicaSets, set)).status).toEqual({ replicas: 0 })
+    const service = { metadata: { name: 'b', namespace }, spec: { ports: [{ port: 80 }] } }
+    expect((await test.create(services, service)).status).toEqual({ loadBalancer: {} })
+    const configMap = await test.create(configMaps, { metadata: { name: 'b', namespace } })
+    expect(configMap).not.toHaveProperty('status')
   })
 })
 

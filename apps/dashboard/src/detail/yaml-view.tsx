@@ -12,7 +12,7 @@ import type { AnyObject } from './live-object.ts'
 export default function YamlView({ object }: { object: AnyObject }) {
   const parent = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
-  const text = stringify(object, { lineWidth: 0 })
+  const text = stringify(withoutManagedFields(object), { lineWidth: 0 })
   useEffect(() => {
     if (parent.current === null) return undefined
     const extensions = [
@@ -36,4 +36,12 @@ export default function YamlView({ object }: { object: AnyObject }) {
     editor.scrollDOM.scrollTop = scrollTop
   }, [text])
   return <div ref={parent} className="min-h-0 grow" />
+}
+
+// As kubectl shows objects: who owns which field is longer than many an object.
+function withoutManagedFields(object: AnyObject): object {
+  const { managedFields: _managedFields, ...metadata } = object.metadata as AnyObject['metadata'] & {
+    managedFields?: unknown
+  }
+  return { ...object, metadata }
 }
