@@ -11,6 +11,7 @@ import { clusterRoleAggregationController } from './controllers/cluster-role-agg
 import { eventExpiry } from './controllers/event-expiry/expire.ts'
 import { disruptionController } from './controllers/disruption/reconcile.ts'
 import { staleDisruptionController } from './controllers/stale-disruption/reconcile.ts'
+import { endpointSliceMirroringController } from './controllers/endpoint-slice-mirroring/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
 import { ephemeralVolumeController } from './controllers/ephemeral-volume/reconcile.ts'
@@ -84,8 +85,9 @@ export function allControllers(
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
-    endpointsController,
-    endpointSliceController,
+    endpointsController(),
+    endpointSliceController(),
+    endpointSliceMirroringController,
     persistentVolumeController(),
     volumeExpansionController,
     claimProtectionController,

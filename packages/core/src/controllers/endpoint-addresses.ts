@@ -1,4 +1,4 @@
-import { type ObjectKey, selectorFromMap } from '@binnacle/apimachinery'
+import { type ObjectKey, selectorFromMap, semanticEqual } from '@binnacle/apimachinery'
 import { type Pod, pods, type Service, type ServicePort, services } from '@binnacle/resources'
 import type { ReconcileContext } from '../controller.ts'
 import { isPodReady, isPodTerminal } from '../pod-state.ts'
@@ -21,9 +21,10 @@ export function servicesOfPod(pod: Pod, context: ReconcileContext, old: Pod | un
 
 function concernsEndpoints(pod: Pod, old: Pod): boolean {
   return (
-    pod.metadata.labels !== old.metadata.labels ||
+    !semanticEqual(pod.metadata.labels, old.metadata.labels) ||
     pod.metadata.deletionTimestamp !== old.metadata.deletionTimestamp ||
     pod.status?.podIP !== old.status?.podIP ||
+    !semanticEqual(pod.status?.podIPs, old.status?.podIPs) ||
     pod.spec?.nodeName !== old.spec?.nodeName ||
     isPodReady(pod) !== isPodReady(old) ||
     isPodTerminal(pod) !== isPodTerminal(old)
@@ -88,4 +89,9 @@ export function hasNoSelector(service: Service): boolean {
     Object.keys(service.spec.selector).length === 0 ||
     service.spec.type === 'ExternalName'
   )
+}
+
+/** The name under which a pod of a headless Service is found by itself; undefined when it has none there. */
+export function hostnameFor(service: Service, { spec }: Pod): string | undefined {
+  return spec?.hostname && spec.subdomain === service.metadata.name ? spec.hostname : undefined
 }

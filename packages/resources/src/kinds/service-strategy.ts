@@ -308,7 +308,14 @@ function trafficErrors(spec: ServiceSpec): FieldError[] {
   else errors.push(...inRange('spec.healthCheckNodePort', spec.healthCheckNodePort, 1, 65_535))
   if (spec.type !== 'ExternalName')
     errors.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, policies))
-  return [...errors, ...optionalOneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose'])]
+  return [
+    ...errors,
+    ...optionalOneOf('spec.trafficDistribution', spec.trafficDistribution, [
+      'PreferClose',
+      'PreferSameZone',
+      'PreferSameNode',
+    ]),
+  ]
 }
 
 function addressChangeErrors(now: ServiceSpec, before: ServiceSpec): FieldError[] {

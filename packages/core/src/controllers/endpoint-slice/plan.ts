@@ -1,89 +1,112 @@
-import { canonicalJson, controllerReference, semanticEqual } from '@binnacle/apimachinery'
-import type { Endpoint, EndpointSlice, Node, Pod, Service } from '@binnacle/resources'
+import { isIPv6 } from '@binnacle/apimachinery'
+import type { Endpoint, Node, Pod, Service } from '@binnacle/resources'
 import { isPodReady, isPodTerminal } from '../../pod-state.ts'
-import { type ResolvedPort, resolvePorts, targetRefOf } from '../endpoint-addresses.ts'
+import { hostnameFor, resolvePorts, targetRefOf } from '../endpoint-addresses.ts'
+import {
+  type EndpointGroup,
+  groupKey,
+  keepPlaceholder,
+  managedByLabel,
+  packSlices,
+  serviceNameLabel,
+  type SlicePlan,
+  type SliceTemplate,
+} from '../slice-packing.ts'
+import type { EndpointSlice } from '@binnacle/resources'
 
+/** The most endpoints of one slice (`--max-endpoints-per-slice`). */
 const endpointsMax = 100
-const controllerName = 'endpointslice-controller.k8s.io'
-/** The label that leads from a slice to its Service. */
-export const serviceNameLabel = 'kubernetes.io/service-name'
-/** The label that says who writes a slice. */
-export const managedByLabel = 'endpointslice.kubernetes.io/managed-by'
+/** Who writes the slices of Services with a selector. */
+export const controllerName = 'endpointslice-controller.k8s.io'
 const headlessLabel = 'service.kubernetes.io/headless'
 const reservedLabels = [serviceNameLabel, managedByLabel, headlessLabel]
+const zoneLabel = 'topology.kubernetes.io/zone'
+const closeDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
 
-/** What has to be written so that a Service's slices say what its pods say. */
-export interface SlicePlan {
-  readonly create: readonly EndpointSlice[]
-  readonly update: readonly EndpointSlice[]
-  readonly remove: readonly EndpointSlice[]
-}
-
-interface WantedGroup {
-  readonly ports: readonly ResolvedPort[]
-  readonly endpoints: Map<string, Endpoint>
-}
-
-/** Compares the wanted endpoints with the slices, changing as few slices as possible (`endpointslice/reconciler.go`). */
+/** What has to be written so that a Service's slices say what its pods say. `isPartial`: a pod is left out because its node is not known yet. */
 export function planSlices(
   service: Service,
   selected: readonly Pod[],
   existing: readonly EndpointSlice[],
   nodeOf: (name: string) => Node | undefined,
-): SlicePlan {
-  const wanted = groupByPorts(service, selected, nodeOf)
-  const labels = labelsFor(service)
-  const plan = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] }
-  const byPorts = Map.groupBy(existing, (slice) =>
-    canonicalJson(
-      (slice.ports ?? []).map((port) => ({
-        name: port.name ?? '',
-        port: port.port,
-        protocol: port.protocol,
-        ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
-      })),
-    ),
-  )
-  for (const [ports, slices] of byPorts) if (!wanted.has(ports)) plan.remove.push(...slices)
-  for (const [ports, group] of wanted) fillGroup(service, group, byPorts.get(ports) ?? [], labels, plan)
-  return keepOneEmpty(service, existing, labels, plan)
-}
-
-function groupByPorts(
-  service: Service,
-  selected: readonly Pod[],
-  nodeOf: (name: string) => Node | undefined,
-): Map<string, WantedGroup> {
-  const groups = new Map<string, WantedGroup>()
-  for (const pod of selected) {
-    if (!pod.status?.podIP || isPodTerminal(pod)) continue
-    const ports = resolvePorts(service, pod)
-    const key = canonicalJson(ports)
-    let group = groups.get(key)
-    if (group === undefined) groups.set(key, (group = { ports, endpoints: new Map() }))
-    group.endpoints.set(pod.metadata.uid ?? '', endpointOf(service, pod, nodeOf))
+): SlicePlan & { readonly isPartial: boolean } {
+  const published = service.spec?.publishNotReadyAddresses === true
+  const present = selected.filter((pod) => !isPodTerminal(pod) && addressesOf(pod).length > 0)
+  const known = present.filter(({ spec }) => published || !spec?.nodeName || nodeOf(spec.nodeName) !== undefined)
+  const addressTypes = addressTypesOf(service)
+  const groups = new Map<string, EndpointGroup>()
+  for (const pod of known) for (const type of addressTypes) addToGroup(groups, service, pod, type, nodeOf)
+  const template: SliceTemplate = {
+    owner: service,
+    labels: labelsFor(service),
+    endpointsMax,
+    keyOf: ({ targetRef }) => targetRef?.uid ?? '',
   }
-  return groups
+  const plan = packSlices(groups, existing, template)
+  for (const type of addressTypes) keepPlaceholder(type, existing, plan, template)
+  return { ...plan, isPartial: known.length < present.length }
 }
 
-function endpointOf(service: Service, pod: Pod, nodeOf: (name: string) => Node | undefined): Endpoint {
+/** The address types of a Service's families; slices of others go. */
+function addressTypesOf({ spec }: Service): readonly string[] {
+  const families = spec?.ipFamilies ?? []
+  if (families.length > 0) return families
+  return [spec?.clusterIP !== undefined && isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4']
+}
+
+function addressesOf({ status }: Pod): readonly string[] {
+  const addresses = (status?.podIPs ?? []).map(({ ip }) => ip)
+  return addresses.length > 0 ? addresses : status?.podIP ? [status.podIP] : []
+}
+
+function addToGroup(
+  groups: Map<string, EndpointGroup>,
+  service: Service,
+  pod: Pod,
+  addressType: string,
+  nodeOf: (name: string) => Node | undefined,
+): void {
+  const addresses = addressesOf(pod).filter((address) => isIPv6(address) === (addressType === 'IPv6'))
+  if (addresses.length === 0) return
+  const ports = resolvePorts(service, pod)
+  const key = groupKey(addressType, ports)
+  let group = groups.get(key)
+  if (group === undefined) groups.set(key, (group = { addressType, ports, endpoints: new Map() }))
+  group.endpoints.set(pod.metadata.uid ?? '', endpointOf(service, pod, addresses, nodeOf))
+}
+
+function endpointOf(
+  service: Service,
+  pod: Pod,
+  addresses: readonly string[],
+  nodeOf: (name: string) => Node | undefined,
+): Endpoint {
   const serving = isPodReady(pod)
   const terminating = pod.metadata.deletionTimestamp !== undefined
+  const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating)
   const nodeName = pod.spec?.nodeName
-  const zone = nodeName ? nodeOf(nodeName)?.metadata.labels?.['topology.kubernetes.io/zone'] : undefined
-  const isNamed = pod.spec?.hostname && pod.spec.subdomain === service.metadata.name
+  const zone = nodeName ? nodeOf(nodeName)?.metadata.labels?.[zoneLabel] : undefined
+  const hostname = hostnameFor(service, pod)
   return {
-    addresses: [pod.status?.podIP ?? ''],
-    conditions: {
-      ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
-      serving,
-      terminating,
-    },
+    addresses: [...addresses],
+    conditions: { ready, serving, terminating },
     targetRef: targetRefOf(pod),
-    ...(isNamed ? { hostname: pod.spec?.hostname as string } : {}),
+    ...(hostname === undefined ? {} : { hostname }),
     ...(nodeName ? { nodeName } : {}),
     ...(zone === undefined ? {} : { zone }),
+    ...(ready ? hintsFor(service, nodeName, zone) : {}),
   }
+}
+
+// Where an endpoint is best used from, if the Service prefers near ones (`trafficdist.go`). Proxies that do not know of nodes go by the zone.
+function hintsFor({ spec }: Service, nodeName: string | undefined, zone: string | undefined): Pick<Endpoint, 'hints'> {
+  const distribution = spec?.trafficDistribution ?? ''
+  if (!closeDistributions.includes(distribution)) return {}
+  const hints = {
+    ...(distribution === 'PreferSameNode' && nodeName ? { forNodes: [{ name: nodeName }] } : {}),
+    ...(zone ? { forZones: [{ name: zone }] } : {}),
+  }
+  return Object.keys(hints).length === 0 ? {} : { hints }
 }
 
 function labelsFor(service: Service): Record<string, string> {
@@ -96,83 +119,4 @@ function labelsFor(service: Service): Record<string, string> {
     [managedByLabel]: controllerName,
     ...(service.spec?.clusterIP === 'None' ? { [headlessLabel]: '' } : {}),
   }
-}
-
-// Endpoints stay in the slice where they are; gone ones leave it; new ones fill what is changed anyway, then the fullest with room, then new slices.
-function fillGroup(
-  service: Service,
-  group: WantedGroup,
-  slices: readonly EndpointSlice[],
-  labels: Record<string, string>,
-  plan: { create: EndpointSlice[]; update: EndpointSlice[]; remove: EndpointSlice[] },
-): void {
-  const missing = new Map(group.endpoints)
-  const states = slices.map((slice) => {
-    const kept = (slice.endpoints ?? []).flatMap((endpoint) => {
-      const uid = endpoint.targetRef?.uid ?? ''
-      const next = missing.get(uid)
-      missing.delete(uid)
-      return next === undefined ? [] : [next]
-    })
-    return {
-      slice,
-      endpoints: kept,
-      changed: !semanticEqual(kept, slice.endpoints ?? []) || !semanticEqual(slice.metadata.labels, labels),
-    }
-  })
-  const queue = [...missing.values()]
-  const byRoom = states
-    .filter((state) => state.endpoints.length < endpointsMax)
-    .sort((a, b) => Number(b.changed) - Number(a.changed) || b.endpoints.length - a.endpoints.length)
-  for (const state of byRoom) {
-    if (queue.length === 0) break
-    state.endpoints.push(...queue.splice(0, endpointsMax - state.endpoints.length))
-    state.changed = true
-  }
-  while (queue.length > 0) plan.create.push(newSlice(service, labels, group.ports, queue.splice(0, endpointsMax)))
-  for (const { slice, endpoints, changed } of states) {
-    if (endpoints.length === 0) plan.remove.push(slice)
-    else if (changed) plan.update.push({ ...slice, metadata: { ...slice.metadata, labels }, endpoints })
-  }
-}
-
-function newSlice(
-  service: Service,
-  labels: Record<string, string>,
-  ports: readonly ResolvedPort[],
-  endpoints: Endpoint[],
-): EndpointSlice {
-  return {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: '',
-      generateName: `${service.metadata.name}-`,
-      namespace: service.metadata.namespace ?? '',
-      labels,
-      ownerReferences: [controllerReference(service)],
-    },
-    addressType: 'IPv4',
-    endpoints,
-    ports: ports.map((port) => ({ ...port })),
-  }
-}
-
-// A Service without endpoints keeps one empty slice, so that consumers can tell "none" from "not yet known".
-function keepOneEmpty(
-  service: Service,
-  existing: readonly EndpointSlice[],
-  labels: Record<string, string>,
-  plan: SlicePlan,
-): SlicePlan {
-  const stays = existing.length - plan.remove.length + plan.create.length
-  if (stays > 0) return plan
-  const [kept, ...removed] = plan.remove
-  if (kept === undefined) return { ...plan, create: [newSlice(service, labels, [], [])] }
-  const empty = { ...kept, metadata: { ...kept.metadata, labels }, endpoints: [], ports: [] }
-  const same =
-    (kept.endpoints ?? []).length === 0 &&
-    (kept.ports ?? []).length === 0 &&
-    semanticEqual(kept.metadata.labels, labels)
-  return { ...plan, remove: removed, update: same ? plan.update : [...plan.update, empty] }
 }
