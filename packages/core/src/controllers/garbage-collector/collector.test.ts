@@ -1,5 +1,5 @@
 import { controllerReference, type KubernetesObject, type OwnerReference } from '@binnacle/apimachinery'
-import { builtInRegistry, configMaps, deployments, pods, replicaSets } from '@binnacle/resources'
+import { builtInRegistry, configMaps, deployments, events, pods, replicaSets } from '@binnacle/resources'
 import { aDeployment, aPod, aReplicaSet } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
@@ -115,5 +115,99 @@ describe('GarbageCollector', () => {
     const writes = bench.writesFromHere()
     await bench.pass(600_000)
     expect(writes()).toEqual([])
+  })
+
+  const owner = (over: Partial<OwnerReference> = {}): OwnerReference => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    name: 'web',
+    uid: 'u-1',
+    ...over,
+  })
+  const seedMap = (name: string, ownerReferences: OwnerReference[], namespace = 'default', over: object = {}) =>
+    bench.cluster.seed(configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace, ownerReferences, ...over },
+    })
+  const maps = (): string[] => bench.cluster.all(configMaps).map(({ metadata }) => metadata.name)
+
+  it('takes an owner in another namespace for none, and says so', async () => {
+    const deployment = bench.cluster.seed(deployments, aDeployment({ name: 'web' }))
+    seedMap('stray', [owner({ uid: deployment.metadata.uid ?? '' })], 'elsewhere')
+    await bench.start()
+    expect(maps()).toEqual([])
+    const event = bench.only(events)
+    expect([event.type, event.reason]).toEqual(['Warning', 'OwnerRefInvalidNamespace'])
+    expect(event.message).toBe(
+      `ownerRef [apps/v1/Deployment, namespace: elsewhere, name: web, uid: ${deployment.metadata.uid}] does not exist in namespace "elsewhere"`,
+    )
+  })
+
+  it('takes an owner that is named by another name for none', async () => {
+    const deployment = bench.cluster.seed(deployments, aDeployment({ name: 'web' }))
+    seedMap('stray', [owner({ name: 'other', uid: deployment.metadata.uid ?? '' })])
+    await bench.start()
+    expect(maps()).toEqual([])
+  })
+
+  it('asks once for an absent owner that many name', async () => {
+    for (let index = 0; index < 100; index++) seedMap(`map-${index}`, [owner()])
+    const get = vi.spyOn(bench.cluster, 'get')
+    await bench.start()
+    expect(maps()).toEqual([])
+    // Those that are looked at together ask together.
+    expect(get.mock.calls.filter(([resource]) => resource === deployments).length).toBeLessThanOrEqual(16)
+  })
+
+  it('keeps a dependent that another owner has taken over while the graph was behind', async () => {
+    const deployment = bench.cluster.seed(deployments, aDeployment({ name: 'web' }))
+    seedMap('kept', [owner()])
+    const get = bench.cluster.get.bind(bench.cluster)
+    vi.spyOn(bench.cluster, 'get').mockImplementation(async (resource, at) => {
+      const found = await get(resource, at)
+      if (resource !== configMaps) return found
+      return { ...found, metadata: { ...found.metadata, ownerReferences: [controllerReference(deployment)] } }
+    })
+    await bench.start()
+    expect(maps()).toEqual(['kept'])
+  })
+
+  it('lets a dependent that asks for orphaning orphan its own', async () => {
+    const map = seedMap('middle', [owner()], 'default', { finalizers: ['orphan'] })
+    const below = { apiVersion: 'v1', kind: 'ConfigMap', name: 'middle', uid: map.metadata.uid ?? '' }
+    seedMap('below', [below])
+    await bench.start()
+    expect(maps()).toEqual(['below'])
+    expect(bench.only(configMaps).metadata.ownerReferences ?? []).toEqual([])
+  })
+
+  it('deletes owners that stand in a circle', async () => {
+    const first = seedMap('first', [])
+    const of = (map: KubernetesObject): OwnerReference => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name: map.metadata.name,
+      uid: map.metadata.uid ?? '',
+      blockOwnerDeletion: true,
+    })
+    const second = seedMap('second', [of(first)])
+    bench.cluster.change(configMaps, { namespace: 'default', name: 'first' }, (map) => {
+      map.metadata.ownerReferences = [of(second)]
+    })
+    await bench.start()
+    await bench.cluster.delete(configMaps, { namespace: 'default', name: 'first' }, { propagationPolicy: 'Foreground' })
+    await bench.settle()
+    expect(maps()).toEqual([])
+  })
+
+  it('does not wait for a dependent that blocks nothing', async () => {
+    const deployment = bench.cluster.seed(deployments, aDeployment({ name: 'web' }))
+    const reference = owner({ uid: deployment.metadata.uid ?? '' })
+    seedMap('held', [reference], 'default', { finalizers: ['example.com/keep'] })
+    await bench.start()
+    await bench.cluster.delete(deployments, key, { propagationPolicy: 'Foreground' })
+    await bench.settle()
+    expect([counts()[0], maps()]).toEqual([0, ['held']])
   })
 })

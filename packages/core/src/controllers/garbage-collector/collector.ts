@@ -1,12 +1,21 @@
-import { isConflict, isNotFound, type OwnerReference } from '@binnacle/apimachinery'
+import { isConflict, isNotFound, type KubernetesObject, type OwnerReference } from '@binnacle/apimachinery'
 import { type Informer, WorkQueue } from '@binnacle/client'
-import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
+import { apiVersionOf, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { ReconcileContext, Runnable } from '../../controller.ts'
+import { AbsentOwners } from './absent-owners.ts'
 import { type GraphNode, OwnerGraph } from './graph.ts'
 
 const orphanFinalizer = 'orphan'
 const foregroundFinalizer = 'foregroundDeletion'
 const concurrency = 16
+const batchMax = 500
+
+/** The owners of a dependent: those that live, those that are gone, and those that wait for their dependents to go first. */
+interface Classified {
+  readonly solid: OwnerReference[]
+  readonly dangling: OwnerReference[]
+  readonly waiting: OwnerReference[]
+}
 
 /**
  * Deletes what nobody owns any more (kube-controller-manager `garbagecollector`): dependents of absent owners in the background; with foreground
@@ -20,6 +29,7 @@ export class GarbageCollector implements Runnable {
   readonly reads: readonly ResourceDefinition<any>[]
   readonly #registry: ResourceRegistry
   readonly #graph = new OwnerGraph()
+  readonly #absent = new AbsentOwners()
   readonly #queue = new WorkQueue(() => this.#pump())
   #context: ReconcileContext | undefined
   #active = 0
@@ -110,52 +120,97 @@ export class GarbageCollector implements Runnable {
     if (node.deleting && node.finalizers.includes(orphanFinalizer)) return await this.#orphanDependents(node, context)
     if (isWaiting(node)) return await this.#deleteDependentsFirst(node, context)
     if (node.deleting || node.owners.length === 0) return
-    const { solid, dangling, waiting } = await this.#classify(node, context)
+    this.#reportForeignOwners(node, context)
+    if (isInPlace(await this.#classify(node.owners, node, context))) return
+    // Before anything is taken away, the server has the word: owners may have changed since the graph heard of them.
+    const latest = await context.client.get(node.definition, keyIn(node)).catch(ignoreGone)
+    if (latest === undefined || latest.metadata.uid !== node.uid) return
+    if (latest.metadata.deletionTimestamp !== undefined) return
+    const owners = latest.metadata.ownerReferences ?? []
+    if (owners.length > 0) await this.#act(node, latest, await this.#classify(owners, node, context), context)
+  }
+
+  async #act(node: GraphNode, latest: KubernetesObject, owners: Classified, context: ReconcileContext): Promise<void> {
+    const { solid, dangling, waiting } = owners
     if (solid.length > 0) {
       const unwanted = [...dangling, ...waiting]
       if (unwanted.length > 0) await this.#removeReferences(node, unwanted, context)
       return
     }
     // A dependent that has dependents of its own is deleted in the foreground, so that the owner's deletion waits for all of them.
-    const inForeground = waiting.length > 0 && this.#graph.dependentsOf(node.uid).size > 0
+    const dependents = [...this.#graph.dependentsOf(node.uid)].map((uid) => this.#graph.get(uid))
+    const inForeground = waiting.length > 0 && dependents.length > 0
+    // Owners in a circle would wait for each other: this one is no longer waited for.
+    const judged = inForeground && dependents.some(isWaiting) ? await this.#unblock(node, latest, context) : latest
+    const finalizers = judged.metadata.finalizers ?? []
+    // Who has asked for orphaning or foreground before gets it.
+    const asked = finalizers.includes(orphanFinalizer)
+      ? 'Orphan'
+      : finalizers.includes(foregroundFinalizer)
+        ? 'Foreground'
+        : 'Background'
+    // As it was judged: when it has changed meanwhile this is a conflict, and it is judged again.
     await context.client
       .delete(node.definition, keyIn(node), {
-        propagationPolicy: inForeground ? 'Foreground' : 'Background',
-        preconditions: { uid: node.uid },
+        propagationPolicy: inForeground ? 'Foreground' : asked,
+        preconditions: { uid: node.uid, resourceVersion: judged.metadata.resourceVersion ?? '' },
       })
       .catch(ignoreGone)
   }
 
-  async #classify(
-    node: GraphNode,
-    context: ReconcileContext,
-  ): Promise<{ solid: OwnerReference[]; dangling: OwnerReference[]; waiting: OwnerReference[] }> {
-    const result = { solid: [] as OwnerReference[], dangling: [] as OwnerReference[], waiting: [] as OwnerReference[] }
-    for (const owner of node.owners) {
+  async #unblock(node: GraphNode, latest: KubernetesObject, context: ReconcileContext): Promise<KubernetesObject> {
+    const ownerReferences = (latest.metadata.ownerReferences ?? []).map((owner) => ({
+      ...owner,
+      blockOwnerDeletion: false,
+    }))
+    return await context.client.update(node.definition, {
+      ...latest,
+      metadata: { ...latest.metadata, ownerReferences },
+    })
+  }
+
+  async #classify(owners: readonly OwnerReference[], node: GraphNode, context: ReconcileContext): Promise<Classified> {
+    const result: Classified = { solid: [], dangling: [], waiting: [] }
+    for (const owner of owners) {
       const known = this.#graph.get(owner.uid)
-      if (known !== undefined) (isWaiting(known) ? result.waiting : result.solid).push(owner)
+      if (known !== undefined && isNamedRightly(owner, known, node.namespace))
+        (isWaiting(known) ? result.waiting : result.solid).push(owner)
       else ((await this.#exists(node, owner, context)) ? result.solid : result.dangling).push(owner)
     }
     return result
   }
 
+  // An owner in another namespace is none: owners are looked for where the dependent is.
+  #reportForeignOwners(node: GraphNode, { events }: ReconcileContext): void {
+    for (const owner of node.owners) {
+      const known = this.#graph.get(owner.uid)
+      if (known === undefined || known.namespace === '' || known.namespace === node.namespace) continue
+      const { apiVersion, kind, name, uid } = owner
+      const reference = `[${apiVersion}/${kind}, namespace: ${node.namespace}, name: ${name}, uid: ${uid}]`
+      events.record(
+        referenceOf(node),
+        'Warning',
+        'OwnerRefInvalidNamespace',
+        `ownerRef ${reference} does not exist in namespace "${node.namespace}"`,
+      )
+    }
+  }
+
   async #exists(node: GraphNode, owner: OwnerReference, context: ReconcileContext): Promise<boolean> {
-    const [group, version] = owner.apiVersion.includes('/')
-      ? (owner.apiVersion.split('/') as [string, string])
-      : ['', owner.apiVersion]
+    const [group, version] = groupAndVersion(owner.apiVersion)
     const definition = this.#registry.byKind(group, version, owner.kind)
     // A kind that this server does not know may be served again later: nothing is deleted for it.
     if (definition === undefined) return true
     // A namespaced owner of a cluster-scoped object cannot be found, which is not the same as being gone.
     if (definition.scope === 'Namespaced' && node.namespace === '') return true
+    if (this.#absent.has(owner, node.namespace)) return false
     const namespace = definition.scope === 'Namespaced' ? node.namespace : ''
-    try {
-      const found = await context.client.get(definition, { namespace, name: owner.name })
-      return found.metadata.uid === owner.uid
-    } catch (error) {
-      if (isNotFound(error)) return false
-      throw error
-    }
+    const found = await context.client.get(definition, { namespace, name: owner.name }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+    })
+    if (found?.metadata.uid === owner.uid) return true
+    this.#absent.add(owner, node.namespace)
+    return false
   }
 
   async #deleteDependentsFirst(node: GraphNode, context: ReconcileContext): Promise<void> {
@@ -170,14 +225,14 @@ export class GarbageCollector implements Runnable {
   }
 
   async #orphanDependents(node: GraphNode, context: ReconcileContext): Promise<void> {
-    for (const uid of this.#graph.dependentsOf(node.uid)) {
+    const writes = [...this.#graph.dependentsOf(node.uid)].flatMap((uid) => {
       const dependent = this.#graph.get(uid)
-      if (dependent !== undefined)
-        await this.#removeReferences(
-          dependent,
-          dependent.owners.filter((owner) => owner.uid === node.uid),
-          context,
-        )
+      const owners = dependent?.owners.filter((owner) => owner.uid === node.uid) ?? []
+      return dependent === undefined ? [] : [{ ...releaseOf(dependent, owners), verb: 'patch' as const }]
+    })
+    for (let from = 0; from < writes.length; from += batchMax) {
+      const results = await context.client.writeAll(writes.slice(from, from + batchMax), { atomic: false })
+      for (const result of results) if ('error' in result) ignoreGone(result.error)
     }
     await this.#removeFinalizer(node, orphanFinalizer, context)
   }
@@ -187,13 +242,8 @@ export class GarbageCollector implements Runnable {
     owners: readonly OwnerReference[],
     context: ReconcileContext,
   ): Promise<void> {
-    const ownerReferences = owners.map(({ uid }) => ({ $patch: 'delete', uid }))
-    await context.client
-      .patch(node.definition, keyIn(node), {
-        type: 'strategic',
-        body: { metadata: { uid: node.uid, ownerReferences } },
-      })
-      .catch(ignoreGone)
+    const { resource, key, patch } = releaseOf(node, owners)
+    await context.client.patch(resource, key, patch).catch(ignoreGone)
   }
 
   async #removeFinalizer(node: GraphNode, finalizer: string, context: ReconcileContext): Promise<void> {
@@ -205,6 +255,39 @@ export class GarbageCollector implements Runnable {
       .update(node.definition, { ...object, metadata: { ...object.metadata, finalizers } })
       .catch(ignoreGone)
   }
+}
+
+// Takes owners from a dependent.
+function releaseOf(node: GraphNode, owners: readonly OwnerReference[]) {
+  const ownerReferences = owners.map(({ uid }) => ({ $patch: 'delete', uid }))
+  const body = { metadata: { uid: node.uid, ownerReferences } }
+  return { resource: node.definition, key: keyIn(node), patch: { type: 'strategic' as const, body } }
+}
+
+function groupAndVersion(apiVersion: string): [group: string, version: string] {
+  const slash = apiVersion.indexOf('/')
+  return slash < 0 ? ['', apiVersion] : [apiVersion.slice(0, slash), apiVersion.slice(slash + 1)]
+}
+
+// A uid alone does not make an owner: group, kind, name and place have to be its own.
+function isNamedRightly(owner: OwnerReference, known: GraphNode, namespace: string): boolean {
+  const { definition } = known
+  return (
+    groupAndVersion(owner.apiVersion)[0] === definition.group &&
+    owner.kind === definition.kind &&
+    owner.name === known.name &&
+    (known.namespace === '' || known.namespace === namespace)
+  )
+}
+
+function isInPlace({ solid, dangling, waiting }: Classified): boolean {
+  return solid.length > 0 && dangling.length === 0 && waiting.length === 0
+}
+
+// The object itself is not kept; events need no more than this.
+function referenceOf({ definition, namespace, name, uid }: GraphNode): KubernetesObject {
+  const metadata = { name, uid, ...(namespace === '' ? {} : { namespace }) }
+  return { apiVersion: apiVersionOf(definition), kind: definition.kind, metadata }
 }
 
 const keyIn = (node: GraphNode) => ({ namespace: node.namespace, name: node.name })
