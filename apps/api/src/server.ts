@@ -9,6 +9,7 @@ import {
   decodeBatch,
   encodeBatchResults,
   fieldExtractions,
+  noteTokenUse,
 } from '@binnacle/apiserver'
 import { builtInRegistry } from '@binnacle/resources'
 import { openStore, type Store, type StoreOptions } from '@binnacle/store'
@@ -69,8 +70,12 @@ export async function startApiProcess(
       tokenFile: config.tokenFile,
       serviceAccountKey: config.serviceAccountKey,
       issuer,
+      onSecretTokenUse: (key, day) =>
+        void noteTokenUse(server, key, day).catch((error: Error) =>
+          log('warn', 'the use of a token could not be noted', { ...key, error: error.message }),
+        ),
     })
-    const server = createApiServer({ store, registry, serviceCidr: config.serviceCidr, authenticator })
+    const server: ApiServer = createApiServer({ store, registry, serviceCidr: config.serviceCidr, authenticator })
     const graphql = await createGraphql({
       apiServer: server,
       authenticate: (credentials) => authenticator.authenticate(credentials),

@@ -1,7 +1,8 @@
-import { isAlreadyExists, isConflict, type KubernetesObject, semanticEqual } from '@binnacle/apimachinery'
+import { formatTime, isAlreadyExists, isConflict, type KubernetesObject, semanticEqual } from '@binnacle/apimachinery'
 import {
   clusterRoleBindings,
   clusterRoles,
+  configMaps,
   endpoints,
   endpointSlices,
   namespaces,
@@ -11,21 +12,15 @@ import {
   services,
   storageClasses,
 } from '@binnacle/resources'
-import type { ApiServer, RequestContext } from './api-server.ts'
+import type { ApiServer } from './api-server.ts'
 import { userRoles } from './bootstrap-roles.ts'
+import { ownRequest } from './own-request.ts'
 
 /** Where this API process can be reached, for the Service `kubernetes`. */
 export interface Advertised {
   readonly address: string
   readonly port: number
   readonly serviceCidr: string
-}
-
-const request: RequestContext = {
-  user: { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] },
-  requestId: 'bootstrap',
-  userAgent: 'binnacle',
-  warn: () => undefined,
 }
 
 /** Creates what every cluster has; what is there already stays. Several API processes may do this at once. */
@@ -55,6 +50,7 @@ export async function bootstrapCluster(server: ApiServer, advertised: Advertised
       ),
     ),
     ensure(server, storageClasses as ResourceDefinition, standardClass),
+    ensure(server, configMaps as ResourceDefinition, tokenTracking()),
     ...[clusterAdmin, ...userRoles].map((role) => ensure(server, clusterRoles as ResourceDefinition, role)),
     ensure(server, clusterRoleBindings as ResourceDefinition, clusterAdminBinding),
     ensure(
@@ -98,6 +94,12 @@ const standardClass = {
   reclaimPolicy: 'Delete',
   volumeBindingMode: 'WaitForFirstConsumer',
   allowVolumeExpansion: true,
+}
+
+// From this day on the use of tokens in Secrets is noted (`legacytokentracking`).
+function tokenTracking(): KubernetesObject {
+  const metadata = { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' }
+  return object('v1', 'ConfigMap', metadata, { data: { since: formatTime(Date.now()).slice(0, 10) } })
 }
 
 const bootstrapLabels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
@@ -144,7 +146,7 @@ async function ensure(server: ApiServer, definition: ResourceDefinition, wanted:
   const { name, namespace = '' } = wanted.metadata
   const isThere = (): boolean => server.store.get({ resource: definition.storageName, namespace, name }) !== undefined
   if (isThere()) return
-  await server.create(request, definition, namespace, structuredClone(wanted)).catch(async (error: unknown) => {
+  await server.create(ownRequest, definition, namespace, structuredClone(wanted)).catch(async (error: unknown) => {
     if (isAlreadyExists(error)) return
     // Another process may have been quicker and hold what this one asked for, such as the Service's address.
     await server.store.linearize()
@@ -185,7 +187,7 @@ async function put(server: ApiServer, definition: ResourceDefinition, wanted: Ku
   const { metadata: _metadata, ...fields } = wanted
   const { metadata: _old, ...present } = existing.parse() as KubernetesObject
   if (semanticEqual(fields, present)) return
-  await server.update(request, definition, { namespace, name }, structuredClone(wanted)).catch((error: unknown) => {
+  await server.update(ownRequest, definition, { namespace, name }, structuredClone(wanted)).catch((error: unknown) => {
     if (!isConflict(error)) throw error
   })
 }

@@ -35,6 +35,7 @@ import {
 import { GarbageCollector } from './controllers/garbage-collector/collector.ts'
 import { nodeLifecycleController } from './controllers/node-lifecycle/reconcile.ts'
 import { podCollector } from './controllers/pod-gc/collect.ts'
+import { legacyTokenCleaner } from './controllers/legacy-token-cleaner/clean.ts'
 import { legacyTokenSigner } from './controllers/service-account-token/legacy-token.ts'
 import { serviceAccountTokenController } from './controllers/service-account-token/reconcile.ts'
 import { csrApprovingController } from './controllers/csr-approving/reconcile.ts'
@@ -109,5 +110,5 @@ export function allControllers(
 
 /** Every loop that is no controller of single objects, but for the scheduler. */
 export function allRunnables(registry: ResourceRegistry): readonly Runnable[] {
-  return [new GarbageCollector(registry), podCollector(), csrCleaner(), eventExpiry()]
+  return [new GarbageCollector(registry), podCollector(), csrCleaner(), legacyTokenCleaner(), eventExpiry()]
 }

@@ -217,6 +217,23 @@ describe('tokens that Secrets hold', () => {
     expect((await refusal(authenticator({ key }).authenticate({ bearerToken: token }))).code).toBe(401)
   })
 
+  it('are noted once a day as used', async () => {
+    const uses: string[] = []
+    const noting = new Authenticator({
+      store,
+      issuer,
+      nowMs: () => nowMs,
+      serviceAccountKey: key,
+      onSecretTokenUse: ({ namespace, name }, day) => uses.push(`${namespace}/${name} ${day}`),
+    })
+    const token = await legacyToken()
+    hold(token, { labels: { 'kubernetes.io/legacy-token-last-used': '2029-12-31' } })
+    await noting.authenticate({ bearerToken: token })
+    hold(token, { labels: { 'kubernetes.io/legacy-token-last-used': '2030-01-01' } })
+    await noting.authenticate({ bearerToken: token })
+    expect(uses).toEqual(['ns/robot-token 2030-01-01'])
+  })
+
   it('are for this API only', async () => {
     const token = await legacyToken()
     hold(token)

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
-import { parseTime, StatusError, type ObjectMeta } from '@binnacle/apimachinery'
+import { formatTime, type ObjectKey, parseTime, StatusError, type ObjectMeta } from '@binnacle/apimachinery'
 import type { Secret } from '@binnacle/resources'
 import type { Store } from '@binnacle/store'
 import type { UserInfo } from '../api-server.ts'
@@ -22,6 +22,8 @@ export interface AuthenticatorOptions {
   readonly serviceAccountKey?: string | undefined
   /** Who issues the tokens, and their audience unless another is asked for. */
   readonly issuer: string
+  /** Told when the token of a Secret is used on a day (`2026-01-31`) that the Secret does not say yet; for the label that says it. */
+  readonly onSecretTokenUse?: (secret: ObjectKey, day: string) => void
   readonly nowMs?: () => number
 }
 
@@ -66,6 +68,8 @@ interface KubernetesClaims extends BoundReferences {
 const legacyIssuer = 'kubernetes/serviceaccount'
 /** A Secret with this label holds a token that nobody used for long: it no longer counts. */
 const invalidSinceLabel = 'kubernetes.io/legacy-token-invalid-since'
+/** Says on which day the token was used last. */
+export const lastUsedLabel = 'kubernetes.io/legacy-token-last-used'
 
 /** A signature that was checked is not checked again; this many are remembered. */
 const verifiedTokensMax = 10_000
@@ -151,6 +155,9 @@ export class Authenticator {
     if (Buffer.from(secret.data?.['token'] ?? '', 'base64').toString() !== token) return invalidated
     if (secret.metadata.labels?.[invalidSinceLabel] !== undefined) return invalidated
     if (!this.#exists('serviceaccounts', namespace, account)) return invalidated
+    const day = formatTime(this.#nowMs()).slice(0, 10)
+    if (secret.metadata.labels?.[lastUsedLabel] !== day)
+      this.#options.onSecretTokenUse?.({ namespace, name: claim('secret.name') }, day)
     return { user: accountUser(namespace, account, {}), audiences: [this.audience] }
   }
 
