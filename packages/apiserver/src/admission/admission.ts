@@ -1,9 +1,10 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import type { CertificateSigningRequest, Pod, ResourceDefinition } from '@binnacle/resources'
+import type { CertificateSigningRequest, Ingress, Pod, PriorityClass, ResourceDefinition } from '@binnacle/resources'
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
 import { admitResize } from './claim-resize.ts'
+import { applyIngressClass, checkPriorityClass } from './default-classes.ts'
 import { protectInUse } from './in-use-protection.ts'
 import { applyContainerDefaults, checkLimitRanges } from './limit-ranger.ts'
 import { admitCertificateRequest } from './certificate-requests.ts'
@@ -36,6 +37,9 @@ export async function admitCreate(
       return none
     case 'persistentvolumeclaims':
       admitClaim(env.store, object)
+      return none
+    case 'ingresses.networking.k8s.io':
+      applyIngressClass(env.store, object as Ingress)
       return none
     case 'services':
       return env.admission.addresses.assign(object, undefined)
@@ -77,6 +81,7 @@ export function validateAdmission(
 ): void {
   if (object.metadata.deletionTimestamp !== undefined) return
   const { storageName } = definition
+  if (storageName === 'priorityclasses.scheduling.k8s.io') checkPriorityClass(env.store, object as PriorityClass)
   // A pod's containers ask for something else only when they are resized.
   const subresource = storageName === 'pods' && update !== undefined ? 'resize' : undefined
   if ((storageName === 'pods' || storageName === 'persistentvolumeclaims') && update?.subresource === subresource)

@@ -8,13 +8,14 @@ import {
   type Toleration,
 } from '@binnacle/resources'
 import type { AdmissionStore } from './admission.ts'
+import { applyRuntimeClass } from './runtime-class.ts'
 
 const tokenMountPath = '/var/run/secrets/kubernetes.io/serviceaccount'
 const tokenSeconds = 3607
 const tolerationSeconds = 300
 const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
-/** What the plugins ServiceAccount, Priority and DefaultTolerationSeconds do to a new pod. */
+/** What the plugins ServiceAccount, Priority, DefaultTolerationSeconds and RuntimeClass do to a new pod. */
 export async function admitPod(store: AdmissionStore, object: KubernetesObject): Promise<void> {
   const pod = object as Pod
   const { spec } = pod
@@ -22,6 +23,7 @@ export async function admitPod(store: AdmissionStore, object: KubernetesObject):
   if (pod.metadata.annotations?.[mirrorAnnotation] === undefined) await addServiceAccount(store, pod, spec)
   addPriority(store, pod, spec)
   addTolerations(spec)
+  await applyRuntimeClass(store, pod, spec)
 }
 
 async function addServiceAccount(store: AdmissionStore, pod: Pod, spec: PodSpec): Promise<void> {
