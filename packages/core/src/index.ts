@@ -14,6 +14,7 @@ import { staleDisruptionController } from './controllers/stale-disruption/reconc
 import { endpointSliceMirroringController } from './controllers/endpoint-slice-mirroring/reconcile.ts'
 import { endpointSliceController } from './controllers/endpoint-slice/reconcile.ts'
 import { endpointsController } from './controllers/endpoints/reconcile.ts'
+import { horizontalPodAutoscalerController } from './controllers/horizontal-pod-autoscaler/reconcile.ts'
 import { ephemeralVolumeController } from './controllers/ephemeral-volume/reconcile.ts'
 import { localPathController } from './controllers/local-path-provisioner/reconcile.ts'
 import { jobOrphanPodController } from './controllers/job/orphan-pods.ts'
@@ -83,6 +84,7 @@ export function allControllers(
     disruptionController(registry),
     staleDisruptionController,
     clusterRoleAggregationController,
+    horizontalPodAutoscalerController(registry),
     namespaceController(registry),
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),

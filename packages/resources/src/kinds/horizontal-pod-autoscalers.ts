@@ -41,6 +41,17 @@ function defaultBounds(autoscaler: V1 | V2): void {
   spec['minReplicas'] ??= 1
   const usesV2 = autoscaler.apiVersion === 'autoscaling/v2'
   if (usesV2 && (spec['metrics'] ?? []).length === 0) spec['metrics'] = [cpuMetric(80)]
+  if (usesV2 && spec['behavior'] !== undefined) spec['behavior'] = withDefaultRates(spec['behavior'] as Json)
+}
+
+// Where one rule is given, all are (`GenerateHPAScaleUpRules`, `GenerateHPAScaleDownRules`).
+function withDefaultRates({ scaleUp, scaleDown }: Json): Json {
+  const double = { type: 'Percent', value: 100, periodSeconds: 15 }
+  const policies = [{ type: 'Pods', value: 4, periodSeconds: 15 }, double]
+  return {
+    scaleUp: { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies, ...scaleUp },
+    scaleDown: { selectPolicy: 'Max', policies: [double], ...scaleDown },
+  }
 }
 
 const cpuMetric = (averageUtilization: number): Json => ({
