@@ -72,6 +72,22 @@ describe.skipIf(kubectlPath === undefined)('jobs with kubectl', () => {
     await eventually(async () => expect((await get('pods', '-l', 'job-name=passing')).items).toEqual([]))
   })
 
+  it('run each index once and count it once though the workers are killed meanwhile', async () => {
+    await apply('Job', 'shaken', { completions: 40, parallelism: 10, completionMode: 'Indexed', template: template() })
+    for (const least of [1, 15]) {
+      await eventually(async () => expect((await get('job', 'shaken')).status.succeeded).toBeGreaterThanOrEqual(least))
+      const [workers] = product.pids('apps/workers/src/main.ts')
+      process.kill(workers as number, 'SIGKILL')
+    }
+    await product.kubectl('wait', '--for=condition=complete', 'job/shaken', '--timeout=110s')
+    const { status } = await get('job', 'shaken')
+    expect(status).toMatchObject({ succeeded: 40, completedIndexes: '0-39' })
+    expect(status.failed).toBeUndefined()
+    const { items } = await get('pods', '-l', 'job-name=shaken')
+    expect(new Set(items.map((pod: any) => pod.spec.hostname)).size).toBe(40)
+    expect(items).toHaveLength(40)
+  }, 240_000)
+
   it('are deleted with their pods while they run', async () => {
     const lasting = template({ 'simulated.binnacle.dev/run-seconds': '600' })
     await apply('Job', 'lasting', { completions: 2, parallelism: 2, template: lasting })
