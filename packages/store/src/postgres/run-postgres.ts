@@ -51,7 +51,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const binaries = findBinaries()
   const run = runnerFor(binaries, options.dataDir)
   stopLeftOver(options.dataDir)
-  if (!existsSync(path.join(options.dataDir, 'PG_VERSION'))) initialize(run, binaries, options.dataDir)
+  if (!existsSync(path.join(options.dataDir, 'PG_VERSION'))) await initialize(run, binaries, options.dataDir)
   checkVersion(binaries, options.dataDir)
   const port = options.port || (await freePort())
   const settings = {
@@ -125,7 +125,8 @@ function findBinaries(): string {
 
 interface Runner {
   spawn(program: string, args: readonly string[]): ChildProcess
-  run(program: string, args: readonly string[]): void
+  /** @throws Error with what the program printed last, when it fails */
+  run(program: string, args: readonly string[]): Promise<void>
 }
 
 /**
@@ -157,7 +158,7 @@ function runnerFor(binaries: string, dataDir: string): Runner {
     return [all[0] as string, all.slice(1)]
   }
   return {
-    // A group of its own: Ctrl-C at the terminal must not reach it before those that write to it.
+    // Groups of their own: Ctrl-C at the terminal must not reach them before those that write to them, or wait for them.
     spawn: (program, args) =>
       spawn(...command(program, args), {
         ...identity,
@@ -166,13 +167,10 @@ function runnerFor(binaries: string, dataDir: string): Runner {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
-    run: (program, args) =>
-      void execFileSync(...command(program, args), {
-        ...identity,
-        cwd: '/',
-        env: environment,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      }),
+    run: (program, args) => {
+      const options = { ...identity, cwd: '/', env: environment, detached: true } as const
+      return ends(spawn(...command(program, args), { ...options, stdio: ['ignore', 'pipe', 'pipe'] }))
+    },
   }
 }
 
@@ -190,10 +188,10 @@ function chownTree(folder: string): void {
     chownSync(path.join(folder, entry), nobody, nobody)
 }
 
-function initialize(run: Runner, binaries: string, dataDir: string): void {
+async function initialize(run: Runner, binaries: string, dataDir: string): Promise<void> {
   chmodSync(dataDir, 0o700)
   try {
-    run.run(path.join(binaries, 'initdb'), [
+    await run.run(path.join(binaries, 'initdb'), [
       '-D',
       dataDir,
       '-U',
@@ -205,10 +203,7 @@ function initialize(run: Runner, binaries: string, dataDir: string): void {
       '--no-sync',
     ])
   } catch (error) {
-    throw new Error(
-      `initdb on ${dataDir} failed: ${firstLine(String((error as { stderr?: Buffer }).stderr ?? error))}`,
-      { cause: error },
-    )
+    throw new Error(`initdb on ${dataDir} failed: ${(error as Error).message}`, { cause: error })
   }
 }
 
@@ -320,6 +315,12 @@ async function answers(url: string, child: ChildProcess, output: { text: string 
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
   }
+}
+
+async function ends(child: ChildProcess): Promise<void> {
+  const output = collect(child)
+  const how = await Promise.race([endOf(child), new Promise<string>((_, reject) => child.once('error', reject))])
+  if (child.exitCode !== 0) throw new Error(firstLine(output.text === '' ? how : output.text))
 }
 
 function endOf(child: ChildProcess): Promise<string> {
