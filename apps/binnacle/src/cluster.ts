@@ -16,6 +16,11 @@ import { type ProcessSpec, type ReadyLine, SupervisedProcess } from './supervise
 const host = '127.0.0.1'
 const serviceCidr = '10.96.0.0/16'
 const dashboardPortDefault = 3000
+/**
+ * The API process holds every object, so that a collection which comes late costs as much memory as all of them: by itself V8 lets the heap double
+ * and young objects take 128 MB. With 50,000 pods of 3.6 KB the process took 730 MB, so it takes 490.
+ */
+const tightHeap = ['--max-semi-space-size=16', '--heap-growing-percent=30']
 
 /** Tells the person at the terminal how far the start is. */
 export interface Progress {
@@ -144,8 +149,10 @@ export class Cluster {
 
   #apiSpec(databaseUrl: string): ProcessSpec {
     const pki = (name: string): string => this.#directory.pki(name)
+    const { plainHttpPort } = this.#options
     return {
       ...this.#process('api', 'apps/api/src/main.ts'),
+      nodeOptions: tightHeap,
       args: (previous) =>
         flags({
           'database-url': databaseUrl,
@@ -157,6 +164,7 @@ export class Cluster {
           'service-account-key': pki('service-account.key'),
           'token-file': pki('tokens.csv'),
           'service-cidr': serviceCidr,
+          ...(plainHttpPort === undefined ? {} : { 'plain-http-port': plainHttpPort }),
         }),
     }
   }

@@ -3,11 +3,10 @@ import type { StoredObject } from './store.ts'
 
 /** Objects of a segment; a list of 10,000 is then some forty buffers, and a change spoils one of them. */
 const segmentObjectsMax = 512
-const comma = Buffer.from(',')
 
 interface Segment {
   objects: StoredObject[]
-  /** The JSON of all objects, comma-separated; undefined after a change. */
+  /** The JSON of all objects, a comma before each, so that segments follow each other as they are; undefined after a change. */
   joined: Buffer | undefined
 }
 
@@ -97,8 +96,7 @@ export class SortedObjects {
       const chosen = whole ? objects : objects.filter((object) => object.key.namespace === namespace)
       if (chosen.length === 0) continue
       const buffer = whole ? (segment.joined ??= join(objects)) : join(chosen)
-      if (count > 0) segments.push(comma)
-      segments.push(buffer)
+      segments.push(count > 0 ? buffer : buffer.subarray(1))
       count += chosen.length
     }
     return { count, segments }
@@ -137,5 +135,5 @@ function position(objects: readonly StoredObject[], key: ObjectKey): number {
 }
 
 function join(objects: readonly StoredObject[]): Buffer {
-  return Buffer.from(objects.map((object) => object.text).join(','))
+  return Buffer.from(objects.map((object) => `,${object.text}`).join(''))
 }
