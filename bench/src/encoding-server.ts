@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:https'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { request } from 'node:https'
 import type { Address } from './product.ts'
@@ -21,14 +22,23 @@ await serveOrders(async ({ from, path, certificate, key }: EncodingServerSetup) 
     metadata: object
     items: object[]
   }
-  const server = createServer({ cert: certificate, key }, (_incoming, outgoing) => {
+  const answer: RequestListener = (_incoming, outgoing) => {
     const body = Buffer.from(JSON.stringify(list))
     outgoing.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
     outgoing.end(body)
-  })
-  const port = await listen(server)
-  return async (): Promise<number> => port
+  }
+  const ports: EncodingPorts = {
+    tls: await listen(createTlsServer({ cert: certificate, key, ciphers: 'TLS_AES_128_GCM_SHA256' }, answer)),
+    plain: await listen(createServer(answer)),
+  }
+  return async (): Promise<EncodingPorts> => ports
 })
+
+/** Where it listens. */
+export interface EncodingPorts {
+  readonly tls: number
+  readonly plain: number
+}
 
 function listen(server: Server): Promise<number> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)))

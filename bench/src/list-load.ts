@@ -1,4 +1,4 @@
-import type { Address } from './product.ts'
+import type { ListAddress } from './list.ts'
 import { RawConnection } from './raw-connection.ts'
 import { serveOrders } from './worker-process.ts'
 
@@ -6,7 +6,7 @@ import { serveOrders } from './worker-process.ts'
 
 /** What to read, and for how long. */
 export interface ListRound {
-  readonly address: Address
+  readonly address: ListAddress
   readonly path: string
   readonly seconds: number
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cleanup } from './cleanup.ts'
@@ -45,6 +46,18 @@ export async function startProduct(cleanup: Cleanup, args: readonly string[] = [
     serverCertificate: () => ({ certificate: read('pki/apiserver.crt'), key: read('pki/apiserver.key') }),
     apiMemory: () => memoryOf(apiProcess(dataDir)),
   }
+}
+
+/** A port of the loopback address that nobody listens on now. */
+export function freePort(): Promise<number> {
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 }
 
 /** Waits, for a bounded time, until it holds. @throws Error when it does not come to hold */

@@ -1,12 +1,12 @@
-import { connect, type TLSSocket } from 'node:tls'
-import type { Address } from './product.ts'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect } from 'node:tls'
 
 /**
- * One kept-alive HTTP/1.1 connection over TLS without an HTTP library: the load generator shares the cores with what it measures, so it must cost
+ * One kept-alive HTTP/1.1 connection, over TLS or plain, without an HTTP library: the load generator shares the cores with what it measures, so it must cost
  * little. One request at a time.
  */
 export class RawConnection {
-  readonly #socket: TLSSocket
+  readonly #socket: Socket
   #waiting: { resolve(answer: RawAnswer): void; reject(error: Error): void } | undefined
   #head = ''
   #status = 0
@@ -17,19 +17,33 @@ export class RawConnection {
   #sentMs = 0
   #firstByteMs = 0
 
-  static open({ port, ca }: Pick<Address, 'port' | 'ca'>): Promise<RawConnection> {
+  /** Without `ca`: without TLS. */
+  static open({ port, ca }: { readonly port: number; readonly ca?: string }): Promise<RawConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, ca, ALPNProtocols: ['http/1.1'] }, () => {
+      let connection: RawConnection | undefined
+      // One buffer for all reads: what is read is only counted.
+      const onread = {
+        buffer: Buffer.alloc(256 * 1024),
+        callback: (bytes: number, buffer: Uint8Array): boolean => {
+          if (connection !== undefined) connection.#take(Buffer.from(buffer.buffer, buffer.byteOffset, bytes))
+          return true
+        },
+      }
+      const host = '127.0.0.1'
+      const opened = (): void => {
         socket.setNoDelay(true)
-        resolve(new RawConnection(socket))
-      })
+        resolve((connection = new RawConnection(socket)))
+      }
+      const socket: Socket =
+        ca === undefined
+          ? connectPlain({ host, port, onread }, opened)
+          : connect({ host, port, ca, ALPNProtocols: ['http/1.1'], ...({ onread } as object) }, opened)
       socket.once('error', reject)
     })
   }
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: Socket) {
     this.#socket = socket
-    socket.on('data', (chunk: Buffer) => this.#take(chunk))
     const broken = (error?: Error): void => this.#waiting?.reject(error ?? new Error('the connection was closed'))
     socket.on('error', broken).on('close', () => broken())
   }

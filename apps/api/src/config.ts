@@ -8,6 +8,8 @@ export interface ApiConfig {
   readonly host: string
   /** 0: any free one. */
   readonly port: number
+  /** A second port, without TLS and on the loopback address alone; undefined: none. 0: any free one. */
+  readonly plainHttpPort: number | undefined
   /** PEM texts. */
   readonly tlsCertificate: string
   readonly tlsKey: string
@@ -37,13 +39,12 @@ export function readConfig(args: readonly string[]): ApiConfig {
     }
   }
   if (values['database-url'] === undefined) throw new ConfigError('--database-url is needed')
-  const port = Number(values.port)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new ConfigError(`--port takes a number from 0 to 65535, not '${values.port}'`)
   return {
     databaseUrl: values['database-url'],
     host: values.host,
-    port,
+    port: portOf('port', values.port),
+    plainHttpPort:
+      values['plain-http-port'] === undefined ? undefined : portOf('plain-http-port', values['plain-http-port']),
     tlsCertificate: file('tls-cert'),
     tlsKey: file('tls-key'),
     clientCa: file('client-ca'),
@@ -60,6 +61,13 @@ export function readConfig(args: readonly string[]): ApiConfig {
   }
 }
 
+function portOf(flag: string, value: string): number {
+  const port = Number(value)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new ConfigError(`--${flag} takes a number from 0 to 65535, not '${value}'`)
+  return port
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
@@ -68,6 +76,7 @@ function parse(args: readonly string[]) {
         'database-url': { type: 'string' },
         host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'string', default: '6443' },
+        'plain-http-port': { type: 'string' },
         'tls-cert': { type: 'string' },
         'tls-key': { type: 'string' },
         'client-ca': { type: 'string' },

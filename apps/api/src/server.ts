@@ -17,7 +17,7 @@ import type { ApiConfig } from './config.ts'
 import { createGraphql, type Graphql } from './graphql/apollo.ts'
 import type { Exchange } from './http/exchange.ts'
 import { answerHealth, type HealthCheck } from './http/health.ts'
-import { credentialsOf, listen, type Listener } from './http/listener.ts'
+import { credentialsOf, type HandlerOptions, listen, type Listener, listenPlain } from './http/listener.ts'
 import { RequestMetrics } from './http/metrics.ts'
 import { decodeRequestBody } from './http/request-body.ts'
 import type { Log } from './log.ts'
@@ -38,6 +38,8 @@ import { WatchStreams } from './rest/watch-stream.ts'
 /** A running API process. */
 export interface ApiProcess {
   readonly port: number
+  /** The port without TLS; 0: there is none. */
+  readonly plainHttpPort: number
   readonly server: ApiServer
   close(): Promise<void>
 }
@@ -110,6 +112,7 @@ class RunningApi implements ApiProcess {
   readonly #watches: WatchStreams
   readonly #openApi: OpenApi
   #listener: Listener | undefined
+  #plainListener: Listener | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -136,24 +139,29 @@ class RunningApi implements ApiProcess {
     return this.#listener?.port ?? 0
   }
 
+  get plainHttpPort(): number {
+    return this.#plainListener?.port ?? 0
+  }
+
   async listen(): Promise<void> {
     const { config, log, authenticator } = this.#parts
-    this.#listener = await listen({
-      ...config,
+    const handler: HandlerOptions = {
       authenticator,
       metrics: this.#metrics,
       log,
       isPublic: (path) => path === '/version' || /^\/(healthz|livez|readyz)(\/|$)/.test(path),
       handle: (exchange) => this.#route(exchange),
       upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
-    })
+    }
+    this.#listener = await listen({ ...config, ...handler })
+    if (config.plainHttpPort !== undefined) this.#plainListener = await listenPlain(config.plainHttpPort, handler)
   }
 
   async close(): Promise<void> {
     this.ready = false
     this.#watches.close()
     await this.#parts.graphql.close()
-    await this.#listener?.close()
+    await Promise.all([this.#listener?.close(), this.#plainListener?.close()])
     await this.#parts.store.close()
   }
 

@@ -9,6 +9,8 @@ export interface StartOptions {
   readonly port: number
   /** The dashboard's port; undefined: the usual one, or any free one when that is taken. */
   readonly dashboardPort: number | undefined
+  /** A second port of the API server, without TLS and on the loopback address alone; undefined: none. */
+  readonly plainHttpPort: number | undefined
   /** An external Postgres instead of the embedded one. */
   readonly databaseUrl: string | undefined
   readonly simulatedNodes: number
@@ -30,6 +32,7 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
 
   --data-dir DIR          where everything is kept (default .binnacle)
   --port N                the API server's TLS port (default 6443; 0: any free one)
+  --plain-http-port N     a second API port without TLS, on 127.0.0.1 alone, for a proxy that ends TLS
   --dashboard-port N      the dashboard's port (default 3000, or any free one when that is taken)
   --database-url URL      an external Postgres 15 or later instead of the embedded one
   --simulated-nodes N     how many simulated nodes to run (default 10)
@@ -58,6 +61,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
   return {
     dataDir: path.resolve(workingDirectory, values['data-dir'] ?? '.binnacle'),
     port: wholeNumber('port', values.port, 65_535) ?? 6443,
+    plainHttpPort: wholeNumber('plain-http-port', values['plain-http-port'], 65_535),
     dashboardPort: wholeNumber('dashboard-port', values['dashboard-port'], 65_535),
     databaseUrl,
     simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
@@ -75,6 +79,7 @@ function parseFlags(args: readonly string[]) {
       options: {
         'data-dir': { type: 'string' },
         port: { type: 'string' },
+        'plain-http-port': { type: 'string' },
         'dashboard-port': { type: 'string' },
         'database-url': { type: 'string' },
         'simulated-nodes': { type: 'string' },
