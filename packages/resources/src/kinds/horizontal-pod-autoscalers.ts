@@ -1,6 +1,8 @@
+import { type FieldError, invalidValue, required } from '@binnacle/apimachinery'
 import { ageColumn, column, integerColumn } from '../columns.ts'
 import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
+import { nonNegative, oneOf, optionalOneOf, present } from './field-checks.ts'
 import type { HorizontalPodAutoscaler as V1, HorizontalPodAutoscalerV2 as V2 } from '../generated/types.ts'
 
 type Json = Record<string, any>
@@ -17,7 +19,7 @@ export const horizontalPodAutoscalers: ResourceDefinition<V2> = defineResource<V
     categories: ['all'],
     columns: columns<V2>((autoscaler) => targetsText(autoscaler as Json)),
     storage: shared,
-    strategy: { applyDefaults: defaultBounds },
+    strategy: { applyDefaults: defaultBounds, validate: autoscalerErrors },
   },
 )
 
@@ -31,7 +33,7 @@ export const horizontalPodAutoscalersV1: ResourceDefinition<V1> = defineResource
     categories: ['all'],
     columns: columns<V1>((autoscaler) => targetsText(toV2(autoscaler) as Json)),
     storage: { ...shared, convert: { toStorage: toV2, fromStorage: (object) => toV1(object as V2) } },
-    strategy: { applyDefaults: defaultBounds },
+    strategy: { applyDefaults: defaultBounds, validate: autoscalerErrors },
   },
 )
 
@@ -42,6 +44,53 @@ function defaultBounds(autoscaler: V1 | V2): void {
   const usesV2 = autoscaler.apiVersion === 'autoscaling/v2'
   if (usesV2 && (spec['metrics'] ?? []).length === 0) spec['metrics'] = [cpuMetric(80)]
   if (usesV2 && spec['behavior'] !== undefined) spec['behavior'] = withDefaultRates(spec['behavior'] as Json)
+}
+
+// Of both versions, what `ValidateHorizontalPodAutoscaler` says of bounds, target and policies.
+function autoscalerErrors(autoscaler: V1 | V2): FieldError[] {
+  const spec = (autoscaler.spec ?? {}) as Json
+  const { minReplicas, maxReplicas = 0, scaleTargetRef = {}, behavior = {} } = spec
+  const errors: FieldError[] = []
+  if (minReplicas !== undefined && minReplicas < 1)
+    errors.push(invalidValue('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
+  if (maxReplicas < 1) errors.push(invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than 0'))
+  if (minReplicas !== undefined && maxReplicas < minReplicas)
+    errors.push(invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
+  errors.push(...present('spec.scaleTargetRef.kind', scaleTargetRef.kind))
+  errors.push(...present('spec.scaleTargetRef.name', scaleTargetRef.name))
+  return [
+    ...errors,
+    ...rateErrors(behavior.scaleUp, 'spec.behavior.scaleUp'),
+    ...rateErrors(behavior.scaleDown, 'spec.behavior.scaleDown'),
+  ]
+}
+
+const hourSeconds = 3600
+const longestPeriodSeconds = 1800
+
+function rateErrors(rules: Json | undefined, path: string): FieldError[] {
+  if (rules === undefined) return []
+  const window = rules['stabilizationWindowSeconds'] as number | undefined
+  const windowPath = `${path}.stabilizationWindowSeconds`
+  const errors = nonNegative(windowPath, window)
+  if (window !== undefined && window > hourSeconds)
+    errors.push(invalidValue(windowPath, window, `must be less than or equal to ${hourSeconds}`))
+  errors.push(...optionalOneOf(`${path}.selectPolicy`, rules['selectPolicy'], ['Disabled', 'Max', 'Min']))
+  const policies = rules['policies'] as Json[] | undefined
+  if (policies !== undefined && policies.length === 0)
+    errors.push(required(`${path}.policies`, 'must specify at least one Policy'))
+  for (const [index, { type, value, periodSeconds }] of (policies ?? []).entries()) {
+    const here = `${path}.policies[${index}]`
+    errors.push(...oneOf(`${here}.type`, type, ['Percent', 'Pods']))
+    if (value <= 0) errors.push(invalidValue(`${here}.value`, value, 'must be greater than zero'))
+    if (periodSeconds <= 0)
+      errors.push(invalidValue(`${here}.periodSeconds`, periodSeconds, 'must be greater than zero'))
+    if (periodSeconds > longestPeriodSeconds)
+      errors.push(
+        invalidValue(`${here}.periodSeconds`, periodSeconds, `must be less than or equal to ${longestPeriodSeconds}`),
+      )
+  }
+  return errors
 }
 
 // Where one rule is given, all are (`GenerateHPAScaleUpRules`, `GenerateHPAScaleDownRules`).
