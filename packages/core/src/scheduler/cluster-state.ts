@@ -1,6 +1,7 @@
 import type { Labels } from '@binnacle/apimachinery'
 import { CarriedTerms } from './carried-terms.ts'
 import { HostPortUse } from './host-ports.ts'
+import { Nominations } from './nominations.ts'
 import { NodeTable } from './node-table.ts'
 import { PodCounts } from './pod-counts.ts'
 import { PodShapes, type PodShape } from './pod-shape.ts'
@@ -10,6 +11,9 @@ import type { SchedulablePod } from './scheduled-objects.ts'
 /** A pod counted on a node: bound, or assumed to be while its binding is being written. */
 export interface PlacedPod {
   readonly uid: string
+  /** As last told. */
+  pod: SchedulablePod
+  readonly priority: number
   readonly shape: PodShape
   readonly slot: number
   readonly nodeName: string
@@ -32,8 +36,10 @@ export class ClusterState {
   readonly runningPods = new PodCounts(this.table)
   readonly carriedTerms: CarriedTerms
   readonly hostPorts = new HostPortUse()
+  readonly nominations = new Nominations()
   readonly volumeUse = new VolumeUse()
   readonly #placed = new Map<string, PlacedPod>()
+  readonly #bySlot = new Map<number, Set<PlacedPod>>()
   readonly #namespaces = new Map<string, Labels>()
 
   constructor() {
@@ -71,13 +77,21 @@ export class ClusterState {
     const isTerminating = pod.metadata.deletionTimestamp !== undefined
     const before = this.#placed.get(uid)
     const isSame = before?.shape === shape && before.nodeName === nodeName && before.isTerminating === isTerminating
-    if (isSame && before.isAssumed === options.assumed) return before
+    const priority = pod.spec.priority ?? 0
+    if (isSame && before.isAssumed === options.assumed && before.priority === priority) {
+      before.pod = pod
+      return before
+    }
     const slot = isSame ? before.slot : this.table.reserve(nodeName)
-    const placed: PlacedPod = { uid, shape, slot, nodeName, isTerminating, isAssumed: options.assumed }
+    const placed: PlacedPod = { uid, pod, priority, shape, slot, nodeName, isTerminating, isAssumed: options.assumed }
     // Counted in before the old is counted out, so that a slot in use is never given back in between.
     if (!isSame) this.#count(placed, 1)
     if (!isSame && before !== undefined) this.#count(before, -1)
+    if (before !== undefined) this.#leaveSlot(before)
     this.#placed.set(uid, placed)
+    const others = this.#bySlot.get(slot)
+    if (others === undefined) this.#bySlot.set(slot, new Set([placed]))
+    else others.add(placed)
     return before
   }
 
@@ -86,11 +100,33 @@ export class ClusterState {
     const placed = this.#placed.get(uid)
     if (placed === undefined) return undefined
     this.#placed.delete(uid)
+    this.#leaveSlot(placed)
     this.#count(placed, -1)
     return placed
   }
 
-  #count(pod: PlacedPod, by: 1 | -1): void {
+  /** The pods counted on a slot. */
+  podsOn(slot: number): Iterable<PlacedPod> {
+    return this.#bySlot.get(slot) ?? []
+  }
+
+  /** Counts a placed pod out (-1) or in again (1), to see what would be without it; it stays placed. */
+  countPlaced(pod: PlacedPod, by: 1 | -1): void {
+    this.#count(pod, by)
+  }
+
+  /** Counts a pod that is not placed in (1), to see what would be with it, or out again (-1). */
+  countShape(shape: PodShape, slot: number, by: 1 | -1): void {
+    this.#count({ shape, slot, isTerminating: false }, by)
+  }
+
+  #leaveSlot(placed: PlacedPod): void {
+    const others = this.#bySlot.get(placed.slot)
+    others?.delete(placed)
+    if (others?.size === 0) this.#bySlot.delete(placed.slot)
+  }
+
+  #count(pod: Pick<PlacedPod, 'shape' | 'slot' | 'isTerminating'>, by: 1 | -1): void {
     const { table } = this
     const { slot, shape } = pod
     table.podCount[slot] = (table.podCount[slot] as number) + by

@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import type { BatchWrite, Client, EventRecorder, Informer } from '@binnacle/client'
+import type { BatchResult, BatchWrite, Client, EventRecorder, Informer } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import type { Log } from '../controller.ts'
 import type { ClusterState, PlacedPod } from './cluster-state.ts'
@@ -206,6 +206,12 @@ export interface SchedulerHandle {
   informer<T extends KubernetesObject>(resource: ResourceDefinition<T>): Informer<T>
   /** Tells of a change that only plugins follow, so that pods which it may help are tried again. */
   announce(event: ClusterEvent): void
+  /** Queues a write that goes with those of other pods; `settle` learns what came of it. */
+  write(write: BatchWrite, settle: (result: BatchResult) => void): void
+  /** Takes back the node that a pod is promised, in its status too. */
+  withdrawNomination(pod: SchedulablePod): void
+  /** Lets a pod that waits be tried again. */
+  activate(pod: SchedulablePod): void
 }
 
 /** How a plugin of a name is made, once for each profile that has it. */

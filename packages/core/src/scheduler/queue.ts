@@ -139,6 +139,14 @@ export class SchedulingQueue {
     this.#giveBack(queued, 'backingOff', nowMs)
   }
 
+  /** Lets an unschedulable pod be tried again, after its back-off. */
+  activate(uid: string, nowMs: number): void {
+    const queued = this.#pods.get(uid)
+    if (queued?.state !== 'unschedulable') return
+    this.#leave(queued)
+    this.#requeue(queued, nowMs)
+  }
+
   /** Moves the unschedulable pods that an event may help. */
   move(mayHelp: MayHelp, nowMs: number): void {
     for (const [shape, pods] of this.#unschedulable) {

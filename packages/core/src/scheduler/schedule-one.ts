@@ -1,9 +1,10 @@
 import type { ClusterState } from './cluster-state.ts'
 import { fitErrorMessage, noNodesMessage, preFilterMessage } from './fit-error.ts'
-import type { Cycle, FilterPlugin, Profile } from './framework.ts'
+import type { Cycle, FailedSearch, FilterPlugin, Profile } from './framework.ts'
 import { common } from './placement-rules.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
+import { probeSlot, type SlotVerdict } from './slot-probe.ts'
 
 /** What came of one try. */
 export type Decision =
@@ -16,7 +17,13 @@ export type Decision =
       readonly feasible: number
     }
   /** `rejectors` has bit i set when the profile's rejector i, a filter, rejected a node; 0 when there was no node to reject. */
-  | { readonly kind: 'unschedulable'; readonly message: string; readonly rejectors: number }
+  | {
+      readonly kind: 'unschedulable'
+      readonly message: string
+      readonly rejectors: number
+      /** What postFilters may try; undefined when there is no node at all. */
+      readonly failed?: { readonly cycle: Cycle; readonly search: FailedSearch }
+    }
 
 /** How a {@link NodePicker} looks for nodes. */
 export interface PickOptions {
@@ -54,6 +61,8 @@ export class NodePicker {
   #totals = new Float64Array(0)
   /** One more than the index of the filter that rejected the slot; 0 for those that fit. */
   #rejectedBy = new Uint8Array(0)
+  /** Of slots that were rejected for what others are promised there. */
+  readonly #verdicts = new Map<number, SlotVerdict>()
 
   constructor(cluster: ClusterState, options: PickOptions = {}) {
     this.#cluster = cluster
@@ -70,10 +79,23 @@ export class NodePicker {
     const prepared = prepareFilters(cycle, profile.filters)
     if ('rejection' in prepared) {
       const message = preFilterMessage(table.nodeCount, prepared.rejection)
-      return { kind: 'unschedulable', message, rejectors: prepared.rejectors }
+      const search = { yielding: new Int32Array(0), unyieldingCount: table.nodeCount, filters: profile.filters }
+      return { kind: 'unschedulable', message, rejectors: prepared.rejectors, failed: { cycle, search } }
+    }
+    const promised = this.#promisedSlot(cycle, profile.filters, prepared)
+    if (promised >= 0) {
+      return {
+        kind: 'fits',
+        cycle,
+        slot: promised,
+        nodeName: table.names[promised] as string,
+        evaluated: 1,
+        feasible: 1,
+      }
     }
     const order = table.order()
     const candidates = prepared.nodeNames === undefined ? order : this.#slotsOf(prepared.nodeNames)
+    this.#verdicts.clear()
     const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile.filters, candidates)
     this.#nextStart = (this.#nextStart + evaluated) % order.length
     if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
@@ -101,10 +123,45 @@ export class NodePicker {
         kept = (filters[index] as FilterPlugin).filter(cycle, chunk, kept)
         if (kept === 0) break
       }
+      if (cycle.cluster.nominations.size > 0) kept = this.#keepUnpromised(cycle, filters, kept)
       for (let i = 0; i < kept; i++) this.#feasible[feasible++] = chunk[i] as number
       evaluated += size
     }
     return { feasible, evaluated }
+  }
+
+  /** The node that the pod is promised, when it fits there now; -1 otherwise. */
+  #promisedSlot(cycle: Cycle, filters: readonly FilterPlugin[], prepared: PreparedFilters): number {
+    const { nominations, table } = cycle.cluster
+    const nodeName = nominations.size === 0 ? undefined : nominations.get(cycle.pod.metadata.uid ?? '')?.nodeName
+    if (nodeName === undefined || prepared.nodeNames?.has(nodeName) === false) return -1
+    const slot = table.slotOf(nodeName)
+    if (slot < 0 || table.exists[slot] === 0) return -1
+    if (probeSlot(cycle, filters, slot) === undefined) return slot
+    prepareFilters(cycle, filters)
+    return -1
+  }
+
+  /** Leaves out the slots of the chunk where the pod would take the room that others are promised. */
+  #keepUnpromised(cycle: Cycle, filters: readonly FilterPlugin[], count: number): number {
+    const { nominations, table } = cycle.cluster
+    const chunk = this.#chunk
+    let kept = 0
+    let isProbed = false
+    for (let i = 0; i < count; i++) {
+      const slot = chunk[i] as number
+      const isPromised = nominations.before(cycle.pod, table.names[slot] as string).length > 0
+      const verdict = isPromised ? probeSlot(cycle, filters, slot) : undefined
+      isProbed ||= isPromised
+      if (verdict === undefined) chunk[kept++] = slot
+      else {
+        this.#rejectedBy[slot] = verdict.filter + 1
+        this.#verdicts.set(slot, verdict)
+      }
+    }
+    // The probes have prepared the plugins for the nodes with the promised pods on them.
+    if (isProbed) prepareFilters(cycle, filters)
+    return kept
   }
 
   /**
@@ -151,10 +208,17 @@ export class NodePicker {
     const counts = new Map<string, number>()
     const add = (reason: string, by: number): void => void counts.set(reason, (counts.get(reason) ?? 0) + by)
     let rejectors = prepared.restrictors
+    const yielding: number[] = []
     for (const slot of candidates) {
       const index = (this.#rejectedBy[slot] as number) - 1
       rejectors |= 1 << index
-      for (const reason of (filters[index] as FilterPlugin).reasons(cycle, slot)) add(reason, 1)
+      const filter = filters[index] as FilterPlugin
+      const { reasons, mayYield } = this.#verdicts.get(slot) ?? {
+        reasons: filter.reasons(cycle, slot),
+        mayYield: filter.mayYield(cycle, slot),
+      }
+      for (const reason of reasons) add(reason, 1)
+      if (mayYield) yielding.push(slot)
     }
     if (candidates.length < nodeCount) {
       const names = filters
@@ -163,7 +227,8 @@ export class NodePicker {
         .sort()
       add(`node(s) didn't satisfy plugin(s) [${names.join(' ')}]`, nodeCount - candidates.length)
     }
-    return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors }
+    const search = { yielding: Int32Array.from(yielding), unyieldingCount: nodeCount - yielding.length, filters }
+    return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors, failed: { cycle, search } }
   }
 
   #slotsOf(names: ReadonlySet<string>): Int32Array {

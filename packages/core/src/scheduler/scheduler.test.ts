@@ -153,7 +153,8 @@ describe('the scheduler', () => {
     scheduler.nodeChanged(node('a', '500m'))
     scheduler.podChanged(pod('p'))
     await bench.settle()
-    const message = '0/1 nodes are available: 1 Insufficient cpu.'
+    const message =
+      '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
     expect(bench.events.map((e) => [e.reason, e.message])).toEqual([['FailedScheduling', message]])
     expect(bench.conditions.map((c) => JSON.parse(c))).toEqual([
       {
@@ -265,6 +266,69 @@ describe('the scheduler', () => {
     scheduler.podChanged(pod('q'))
     await bench.settle()
     expect(bench.bound).toEqual(['q a'])
+  })
+
+  it('makes room for a more important pod: marks and deletes the victim, promises the node, and binds once it is free', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '1'))
+    const victim = pod('victim', '1', { spec: { nodeName: 'a', priority: 1 } })
+    scheduler.podChanged(victim)
+    const important = { spec: { priority: 10 } }
+    scheduler.podChanged(pod('p', '1', important))
+    await bench.settle()
+    expect(bench.writes.map((w) => [w.verb, 'key' in w ? w.key.name : ''])).toEqual([
+      ['patch', 'victim'],
+      ['delete', 'victim'],
+      ['patch', 'p'],
+      ['patch', 'p'],
+    ])
+    expect(JSON.parse(bench.conditions[0] ?? '').conditions[0]).toMatchObject({
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'PreemptionByScheduler',
+      message: 'default-scheduler: preempting to accommodate a higher priority pod',
+    })
+    expect(bench.conditions[1]).toBe('{"nominatedNodeName":"a"}')
+    expect(bench.events.map((e) => [e.reason, e.message])).toEqual([
+      ['Preempted', 'Preempted by pod uid-p on node a'],
+      ['FailedScheduling', '0/1 nodes are available: 1 Insufficient cpu.'],
+    ])
+    // While the victim ends gracefully, nothing more is evicted; a less important pod does not get the room.
+    scheduler.podDeleted(victim)
+    scheduler.podChanged(pod('q', '1', { spec: { priority: 5 } }))
+    await bench.settle()
+    expect(bench.bound).toEqual([])
+    await bench.pass(1000)
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('evicts nobody else for a pod whose promised node is being freed', async () => {
+    const { bench, scheduler } = prepared()
+    for (const name of ['a', 'b']) scheduler.nodeChanged(node(name, '1'))
+    const condition = { type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' }
+    const ending = { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' }, status: { conditions: [condition] } }
+    scheduler.podChanged(pod('ending', '1', { ...ending, spec: { nodeName: 'a' } }))
+    scheduler.podChanged(pod('other', '1', { spec: { nodeName: 'b' } }))
+    scheduler.podChanged(pod('p', '1', { spec: { priority: 10 }, status: { nominatedNodeName: 'a' } }))
+    await bench.settle()
+    expect(bench.writes.filter((w) => w.verb === 'delete')).toEqual([])
+    expect(bench.events[0]?.message).toBe(
+      '0/2 nodes are available: 2 Insufficient cpu. preemption: not eligible due to a terminating pod on the nominated node.',
+    )
+  })
+
+  it('says why preemption does not help', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('small', '1'))
+    scheduler.nodeChanged(node('full', '4'))
+    scheduler.podChanged(pod('other', '4', { spec: { nodeName: 'full', priority: 10 } }))
+    scheduler.podChanged(pod('p', '2', { spec: { priority: 10 } }))
+    scheduler.podChanged(pod('polite', '2', { spec: { priority: 99, preemptionPolicy: 'Never' } }))
+    await bench.settle()
+    expect(bench.events.map((e) => e.message).sort()).toEqual([
+      '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
+      '0/2 nodes are available: 2 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.',
+    ])
   })
 
   it('decides nothing while it is stopped', async () => {

@@ -9,7 +9,7 @@ import { DefaultSelectors } from './default-selector.ts'
 import { fitErrorMessage } from './fit-error.ts'
 import type { ClusterEvent, Profile, SchedulerHandle } from './framework.ts'
 import { SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
-import { NodePicker, type PickOptions } from './schedule-one.ts'
+import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
 import { WaitingPods } from './waiting-pods.ts'
@@ -86,6 +86,9 @@ export class Scheduler {
       setTimer: (callback, afterMs) => environment.setTimer(callback, afterMs),
       informer: (resource) => environment.informer(resource),
       announce: (event) => this.#announce(event),
+      write: (write, settle) => this.#writer.add(write, settle),
+      withdrawNomination: (pod) => this.#nominate(pod, ''),
+      activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
     this.queue = new SchedulingQueue(profiles[0]?.queueSort)
@@ -128,7 +131,10 @@ export class Scheduler {
     const { phase } = pod.status ?? {}
     if (phase === 'Succeeded' || phase === 'Failed') this.podDeleted(pod)
     else if (pod.spec.nodeName !== undefined && pod.spec.nodeName !== '') this.#podHasNode(pod, pod.spec.nodeName)
-    else if (pod.metadata.deletionTimestamp !== undefined) this.queue.delete(uid)
+    else if (pod.metadata.deletionTimestamp !== undefined) {
+      this.queue.delete(uid)
+      this.cluster.nominations.delete(uid)
+    }
     // The binding is being written, or is written and this news is older.
     else if (this.cluster.placedPod(uid) === undefined) this.#podHasNoNode(pod)
   }
@@ -137,6 +143,7 @@ export class Scheduler {
   podDeleted(pod: SchedulablePod): void {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
+    this.cluster.nominations.delete(uid)
     this.#binder.cancel(uid)
     const removed = this.cluster.unplace(uid)
     if (removed !== undefined) this.#announce({ type: 'podRemoved', pod: removed })
@@ -157,6 +164,7 @@ export class Scheduler {
   #podHasNode(pod: SchedulablePod, nodeName: string): void {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
+    this.cluster.nominations.delete(uid)
     const before = this.cluster.place(pod, nodeName, { assumed: false })
     const now = this.cluster.placedPod(uid)
     if (now === undefined || now === before) return
@@ -170,6 +178,9 @@ export class Scheduler {
     const shape = this.cluster.shapes.shapeOf(pod)
     const profile = this.#profiles.get(shape.schedulerName)
     if (profile === undefined) return
+    const uid = pod.metadata.uid ?? ''
+    const promised = this.cluster.nominations.get(uid)?.nodeName ?? pod.status?.nominatedNodeName ?? ''
+    if (promised !== '') this.cluster.nominations.set(pod, shape, promised)
     const gated = profile.preEnqueue.some((plugin) => plugin.preEnqueue(pod) !== undefined)
     this.queue.set(pod, shape, gated, this.#environment.nowMs(), ({ shape: before, rejectors }) =>
       this.#mayHelp({ type: 'podUpdated', before }, shape, rejectors),
@@ -220,12 +231,40 @@ export class Scheduler {
     const decision = this.#picker.pick(queued.pod, queued.shape, profile)
     this.#decisions++
     if (decision.kind === 'fits') this.#binder.start(queued, profile, decision.cycle, decision.slot)
-    else this.#reportUnschedulable(queued, decision)
+    else this.#tryToMakeRoom(queued, profile, decision)
+  }
+
+  #tryToMakeRoom(queued: QueuedPod, profile: Profile, decision: Decision & { kind: 'unschedulable' }): void {
+    const { failed } = decision
+    if (failed === undefined) return this.#reportUnschedulable(queued, decision)
+    const tails: string[] = []
+    let nominated: string | undefined
+    for (const plugin of profile.postFilters) {
+      const result = plugin.postFilter(failed.cycle, failed.search)
+      nominated ??= result.nominatedNodeName
+      if (result.message !== undefined) tails.push(result.message)
+      if (nominated !== undefined && nominated !== '') break
+    }
+    const isPromised = nominated !== undefined && nominated !== ''
+    const message = isPromised ? decision.message : [decision.message, ...tails].join(' ')
+    if (nominated !== undefined) this.#nominate(queued.pod, nominated)
+    this.#reportUnschedulable(queued, { message, rejectors: decision.rejectors })
+  }
+
+  /** Promises the pod a node; '' takes the promise back. Other pods are decided on accordingly from now on, and its status says so. */
+  #nominate(pod: SchedulablePod, nodeName: string): void {
+    const uid = pod.metadata.uid ?? ''
+    if ((this.cluster.nominations.get(uid)?.nodeName ?? '') === nodeName) return
+    if (nodeName === '') this.cluster.nominations.delete(uid)
+    else this.cluster.nominations.set(pod, this.cluster.shapes.shapeOf(pod), nodeName)
+    const status = { nominatedNodeName: nodeName === '' ? null : nodeName }
+    this.#patchStatus(pod, status, 'cannot write the nominated node')
   }
 
   #bound({ pod, uid }: QueuedPod, nodeName: string): void {
     this.#boundCount++
     this.queue.delete(uid)
+    this.cluster.nominations.delete(uid)
     const message = `Successfully assigned ${formatKey(keyOf(pod))} to ${nodeName}`
     this.#environment.recordEvent(pod, 'Normal', 'Scheduled', message)
   }
@@ -283,20 +322,21 @@ export class Scheduler {
       reason,
       message,
     }
+    this.#patchStatus(pod, { conditions: [condition] }, 'cannot write the PodScheduled condition')
+  }
+
+  #patchStatus(pod: SchedulablePod, status: Readonly<Record<string, unknown>>, complaint: string): void {
     const write: BatchWrite = {
       verb: 'patch',
       resource: this.#environment.pods,
       key: keyOf(pod),
-      patch: { type: 'strategic', body: { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } } },
+      patch: { type: 'strategic', body: { metadata: { uid: pod.metadata.uid }, status } },
       subresource: 'status',
     }
     this.#writer.add(write, (result: BatchResult) => {
-      // A pod that is gone, or another of the same name, needs no condition.
+      // A pod that is gone, or another of the same name, needs no status.
       if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
-      this.#environment.log('error', 'cannot write the PodScheduled condition', {
-        pod: formatKey(keyOf(pod)),
-        error: result.error.message,
-      })
+      this.#environment.log('error', complaint, { pod: formatKey(keyOf(pod)), error: result.error.message })
     })
   }
 

@@ -1,6 +1,9 @@
+import { podDisruptionBudgets } from '@binnacle/resources'
 import type { Plugin, PluginDefinition } from '../framework.ts'
 import { balancedAllocationScore } from './balanced-allocation.ts'
 import { defaultBinder } from './default-binder.ts'
+import { DefaultPreemption, defaultPreemptionDefaults } from './default-preemption.ts'
+import { evictVictims } from './evict-victims.ts'
 import { ImageLocality } from './image-locality.ts'
 import { nodeAffinityFilter, nodeAffinityScore } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
@@ -37,6 +40,19 @@ const interPodAffinity: PluginDefinition = {
   }),
 }
 
+const defaultPreemption: PluginDefinition = {
+  name: 'DefaultPreemption',
+  reads: [podDisruptionBudgets],
+  create(handle) {
+    const actions = {
+      budgets: () => handle.informer(podDisruptionBudgets).all(),
+      random: Math.random,
+      evict: evictVictims(handle),
+    }
+    return { name: 'DefaultPreemption', postFilter: new DefaultPreemption(defaultPreemptionDefaults, actions) }
+  },
+}
+
 /** Every plugin, in the order in which kube-scheduler's default configuration has them, with its weight. */
 export const inTreePlugins: readonly { readonly definition: PluginDefinition; readonly weight: number }[] = [
   { definition: stateless('SchedulingGates', { preEnqueue: schedulingGates }), weight: 1 },
@@ -53,6 +69,7 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: volumeZone, weight: 1 },
   { definition: podTopologySpread, weight: 2 },
   { definition: interPodAffinity, weight: 2 },
+  { definition: defaultPreemption, weight: 1 },
   { definition: stateless('NodeResourcesBalancedAllocation', { score: balancedAllocationScore }), weight: 1 },
   {
     definition: { name: 'ImageLocality', create: () => ({ name: 'ImageLocality', score: new ImageLocality() }) },

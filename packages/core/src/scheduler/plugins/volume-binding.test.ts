@@ -54,6 +54,9 @@ const failures = () =>
     .filter(({ reason }) => reason === 'FailedScheduling')
     .map(({ message }) => message)
 
+/** How messages end where no pod that left would help. */
+const noPreemption = ' preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
+
 describe('VolumeBinding', () => {
   it('has the volume made on the node that it chooses, and binds the pod after that', async () => {
     seedNode('node-1')
@@ -82,7 +85,9 @@ describe('VolumeBinding', () => {
     bench.cluster.seed(pods, podWith('second', 'two'))
     await bench.start()
     expect([nodeOf('first'), nodeOf('second')]).toEqual(['node-1', undefined])
-    expect(failures()).toEqual(["0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind."])
+    expect(failures()).toEqual([
+      `0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.${noPreemption}`,
+    ])
     bench.cluster.seed(persistentVolumes, aVolume('more', { spec: { nodeAffinity: onHosts('node-1') }, status: {} }))
     await bench.pass(10_000)
     expect(nodeOf('second')).toBe('node-1')
@@ -102,10 +107,12 @@ describe('VolumeBinding', () => {
     seedNode('node-1')
     bench.cluster.seed(pods, podWith('web', 'data'))
     await bench.start()
-    expect(failures()).toEqual(['0/1 nodes are available: persistentvolumeclaim "data" not found.'])
+    expect(failures()).toEqual([`0/1 nodes are available: persistentvolumeclaim "data" not found.${noPreemption}`])
     bench.cluster.seed(persistentVolumeClaims, aClaim())
     await bench.pass(10_000)
-    expect(failures()[1]).toBe('0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.')
+    expect(failures()[1]).toBe(
+      `0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.${noPreemption}`,
+    )
     bench.cluster.seed(persistentVolumes, aVolume('pv', { status: {} }))
     await bench.pass(10_000)
     expect(nodeOf('web')).toBe('node-1')

@@ -37,5 +37,8 @@ export function testHandle(
     setTimer: none,
     informer,
     announce: () => {},
+    write: none,
+    withdrawNomination: none,
+    activate: none,
   }
 }

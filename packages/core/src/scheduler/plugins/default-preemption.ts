@@ -1,0 +1,229 @@
+import { selectorFromLabelSelector, type LabelSelector } from '@binnacle/apimachinery'
+import type { PodDisruptionBudget } from '@binnacle/resources'
+import type { ClusterState, PlacedPod } from '../cluster-state.ts'
+import { fitErrorMessage } from '../fit-error.ts'
+import type { Cycle, FailedSearch, PostFilterPlugin, PostFilterResult } from '../framework.ts'
+import type { SchedulablePod } from '../scheduled-objects.ts'
+import { probeSlot } from '../slot-probe.ts'
+
+/** kube-scheduler `DefaultPreemptionArgs`: of how many nodes the victims are worked out before one is chosen. */
+export interface DefaultPreemptionArgs {
+  readonly minCandidateNodesPercentage: number
+  readonly minCandidateNodesAbsolute: number
+}
+
+/** The arguments when a configuration says nothing. */
+export const defaultPreemptionDefaults: DefaultPreemptionArgs = {
+  minCandidateNodesPercentage: 10,
+  minCandidateNodesAbsolute: 100,
+}
+
+/** A node with the pods that would have to go. */
+export interface PreemptionCandidate {
+  readonly slot: number
+  /** The most important first. */
+  readonly victims: readonly PlacedPod[]
+  /** How many of them a disruption budget would keep. */
+  readonly violations: number
+}
+
+/** What preemption does to the cluster. */
+export interface PreemptionActions {
+  budgets(): Iterable<PodDisruptionBudget>
+  /** A number from 0 to below 1: where the search for candidates starts. */
+  random(): number
+  /** Makes the victims go, and takes back what less important pods were promised there. */
+  evict(preemptor: SchedulablePod, candidate: PreemptionCandidate): void
+}
+
+/** Makes room for a pod by evicting less important ones, on the node where that hurts least (kube-scheduler `DefaultPreemption`). */
+export class DefaultPreemption implements PostFilterPlugin {
+  readonly name = 'DefaultPreemption'
+  readonly #args: DefaultPreemptionArgs
+  readonly #actions: PreemptionActions
+
+  constructor(args: DefaultPreemptionArgs, actions: PreemptionActions) {
+    this.#args = args
+    this.#actions = actions
+  }
+
+  postFilter(cycle: Cycle, failed: FailedSearch): PostFilterResult {
+    const refusal = ineligible(cycle, failed)
+    if (refusal !== undefined) return { message: `preemption: ${refusal}` }
+    const { candidates, reasons } = this.#candidates(cycle, failed)
+    if (candidates.length === 0) {
+      const message = `preemption: ${fitErrorMessage(cycle.cluster.table.nodeCount, reasons)}`
+      return { nominatedNodeName: '', message }
+    }
+    const chosen = leastHarm(candidates)
+    this.#actions.evict(cycle.pod, chosen)
+    return { nominatedNodeName: cycle.cluster.table.names[chosen.slot] as string }
+  }
+
+  #candidates(
+    cycle: Cycle,
+    { yielding, unyieldingCount, filters }: FailedSearch,
+  ): { candidates: PreemptionCandidate[]; reasons: Map<string, number> } {
+    const reasons = new Map<string, number>()
+    const count = (reason: string, by: number): void => void reasons.set(reason, (reasons.get(reason) ?? 0) + by)
+    if (unyieldingCount > 0) count('Preemption is not helpful for scheduling', unyieldingCount)
+    const wanted = this.#candidatesWanted(yielding.length)
+    const budgets = yielding.length === 0 ? [] : [...this.#actions.budgets()]
+    const start = Math.floor(this.#actions.random() * yielding.length)
+    const candidates: PreemptionCandidate[] = []
+    let isUnharmful = false
+    for (let i = 0; i < yielding.length && !(isUnharmful && candidates.length >= wanted); i++) {
+      const slot = yielding[(start + i) % yielding.length] as number
+      const found = victimsOn(cycle, filters, slot, budgets)
+      if ('victims' in found) {
+        candidates.push(found)
+        if (found.violations === 0) isUnharmful = true
+      } else for (const reason of found.reasons) count(reason, 1)
+    }
+    return { candidates, reasons }
+  }
+
+  #candidatesWanted(nodes: number): number {
+    const share = Math.floor((nodes * this.#args.minCandidateNodesPercentage) / 100)
+    return Math.min(nodes, Math.max(share, this.#args.minCandidateNodesAbsolute))
+  }
+}
+
+/** Why the pod may not preempt others; undefined when it may. */
+function ineligible({ cluster, pod }: Cycle, { yielding }: FailedSearch): string | undefined {
+  if (pod.spec.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.'
+  const promised = cluster.nominations.get(pod.metadata.uid ?? '')?.nodeName
+  if (promised === undefined) return undefined
+  const slot = cluster.table.slotOf(promised)
+  // Nothing that leaves the node would help there any more: look elsewhere.
+  if (!yielding.includes(slot)) return undefined
+  const isBeingFreed = [...cluster.podsOn(slot)].some((p) => p.priority < priorityOf(pod) && isPreempted(p.pod))
+  return isBeingFreed ? 'not eligible due to a terminating pod on the nominated node.' : undefined
+}
+
+const priorityOf = (pod: SchedulablePod): number => pod.spec.priority ?? 0
+
+function isPreempted(pod: SchedulablePod): boolean {
+  if (pod.metadata.deletionTimestamp === undefined) return false
+  const condition = pod.status?.conditions?.find((c) => c.type === 'DisruptionTarget')
+  return condition?.status === 'True' && condition.reason === 'PreemptionByScheduler'
+}
+
+/**
+ * The fewest pods that must leave the slot: all less important ones go, then as many as fit are taken back, those first that a budget protects,
+ * the most important first. The cluster is counted as before when it returns.
+ */
+function victimsOn(
+  cycle: Cycle,
+  filters: FailedSearch['filters'],
+  slot: number,
+  budgets: readonly PodDisruptionBudget[],
+): PreemptionCandidate | { readonly reasons: readonly string[] } {
+  const { cluster, pod } = cycle
+  const lower = [...cluster.podsOn(slot)].filter((p) => p.priority < priorityOf(pod)).sort(byImportance)
+  if (lower.length === 0) return { reasons: ['No preemption victims found for incoming pod'] }
+  const gone = new Set<PlacedPod>()
+  const leave = (p: PlacedPod): void => {
+    cluster.countPlaced(p, -1)
+    gone.add(p)
+  }
+  const returns = (p: PlacedPod): void => {
+    cluster.countPlaced(p, 1)
+    gone.delete(p)
+  }
+  for (const p of lower) leave(p)
+  try {
+    const verdict = probeSlot(cycle, filters, slot)
+    if (verdict !== undefined) return { reasons: verdict.reasons }
+    const { violating, others } = byBudget(lower, budgets)
+    let violations = 0
+    for (const p of [...violating, ...others]) {
+      returns(p)
+      if (probeSlot(cycle, filters, slot) === undefined) continue
+      leave(p)
+      if (violating.includes(p)) violations++
+    }
+    return { slot, victims: [...gone].sort(byImportance), violations }
+  } finally {
+    for (const p of gone) cluster.countPlaced(p, 1)
+  }
+}
+
+/** Higher priority first, then who has run longer (`util.MoreImportantPod`). */
+function byImportance(a: PlacedPod, b: PlacedPod): number {
+  return b.priority - a.priority || startOf(a) - startOf(b)
+}
+
+/** When the pod started, in milliseconds; one that has not started is the youngest. */
+function startOf({ pod }: PlacedPod): number {
+  return pod.status?.startTime === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(pod.status.startTime)
+}
+
+/** Splits pods by whether evicting them, after those before them, breaks a disruption budget. */
+function byBudget(
+  pods: readonly PlacedPod[],
+  budgets: readonly PodDisruptionBudget[],
+): { violating: PlacedPod[]; others: PlacedPod[] } {
+  const violating: PlacedPod[] = []
+  const others: PlacedPod[] = []
+  const allowed = budgets.map((budget) => budget.status?.disruptionsAllowed ?? 0)
+  for (const placed of pods) {
+    let isViolating = false
+    for (const [i, budget] of budgets.entries()) {
+      if (!protects(budget, placed.pod)) continue
+      allowed[i] = (allowed[i] as number) - 1
+      if ((allowed[i] as number) < 0) isViolating = true
+    }
+    if (isViolating) violating.push(placed)
+    else others.push(placed)
+  }
+  return { violating, others }
+}
+
+function protects({ metadata, spec, status }: PodDisruptionBudget, pod: SchedulablePod): boolean {
+  if (metadata.namespace !== pod.metadata.namespace || Object.keys(pod.metadata.labels ?? {}).length === 0) return false
+  const selector = selectorFromLabelSelector((spec?.selector ?? {}) as LabelSelector)
+  // A budget without a selector protects nobody here, and one whose eviction is under way is counted already.
+  return (
+    !selector.empty && selector.matches(pod.metadata.labels) && status?.disruptedPods?.[pod.metadata.name] === undefined
+  )
+}
+
+/** The candidate that hurts least, by kube-scheduler's rules in their order. */
+export function leastHarm(candidates: readonly PreemptionCandidate[]): PreemptionCandidate {
+  // The offset makes a pod of the lowest priority count more than none.
+  const offset = 2 ** 31
+  const rules: readonly ((c: PreemptionCandidate) => number)[] = [
+    ({ violations }) => violations,
+    ({ victims }) => victims[0]?.priority ?? Number.NEGATIVE_INFINITY,
+    ({ victims }) => victims.reduce((sum, v) => sum + v.priority + offset, 0),
+    ({ victims }) => victims.length,
+    // The later the oldest of the most important victims started, the better.
+    ({ victims }) => -Math.min(...victims.filter((v) => v.priority === victims[0]?.priority).map(startOf)),
+  ]
+  let left = candidates
+  for (const rule of rules) {
+    const least = left.reduce((min, c) => Math.min(min, rule(c)), Number.POSITIVE_INFINITY)
+    left = left.filter((c) => rule(c) === least)
+    if (left.length === 1) break
+  }
+  return left[0] as PreemptionCandidate
+}
+
+/** The condition that a victim gets before it is deleted. */
+export function disruptionCondition(preemptor: SchedulablePod, now: string): Readonly<Record<string, string>> {
+  const schedulerName = preemptor.spec.schedulerName ?? 'default-scheduler'
+  return {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'PreemptionByScheduler',
+    message: `${schedulerName}: preempting to accommodate a higher priority pod`,
+    lastTransitionTime: now,
+  }
+}
+
+/** Less important pods that are promised the slot: they would find it taken. */
+export function displaced(cluster: ClusterState, preemptor: SchedulablePod, slot: number): SchedulablePod[] {
+  const nodeName = cluster.table.names[slot] as string
+  return [...cluster.nominations.on(nodeName)].filter((n) => n.priority < priorityOf(preemptor)).map((n) => n.pod)
+}

@@ -1,0 +1,51 @@
+import { formatKey, formatTime, isConflict, isNotFound, keyOf } from '@binnacle/apimachinery'
+import type { BatchResult, BatchWrite } from '@binnacle/client'
+import { pods } from '@binnacle/resources'
+import type { SchedulerHandle } from '../framework.ts'
+import type { SchedulablePod } from '../scheduled-objects.ts'
+import { disruptionCondition, displaced, type PreemptionActions } from './default-preemption.ts'
+
+/**
+ * Makes victims go: those that wait to be bound are turned down; the others are marked as disrupted, then deleted with their grace period, in the
+ * background. When a victim cannot be deleted, the pod that it was to make room for is tried again.
+ */
+export function evictVictims(handle: SchedulerHandle): PreemptionActions['evict'] {
+  return (preemptor, { slot, victims }) => {
+    const { cluster, waitingPods } = handle
+    const nodeName = cluster.table.names[slot] as string
+    for (const pod of displaced(cluster, preemptor, slot)) handle.withdrawNomination(pod)
+    for (const { pod, uid } of victims) {
+      if (waitingPods.has(uid)) {
+        waitingPods.reject(uid, { kind: 'unschedulable', message: 'preempted' })
+        continue
+      }
+      // Somebody else has seen to it.
+      if (pod.metadata.deletionTimestamp !== undefined) continue
+      markAndDelete(handle, pod, preemptor)
+      const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`
+      handle.recordEvent(pod, 'Normal', 'Preempted', message)
+    }
+  }
+}
+
+function markAndDelete(handle: SchedulerHandle, pod: SchedulablePod, preemptor: SchedulablePod): void {
+  const { uid } = pod.metadata
+  const key = keyOf(pod)
+  const condition = disruptionCondition(preemptor, formatTime(handle.nowMs()))
+  const mark: BatchWrite = {
+    verb: 'patch',
+    resource: pods,
+    key,
+    patch: { type: 'strategic', body: { metadata: { uid }, status: { conditions: [condition] } } },
+    subresource: 'status',
+  }
+  const settle = (result: BatchResult): void => {
+    // Another pod of the same name, or none: the victim is gone.
+    if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
+    handle.log('error', 'cannot preempt a pod', { pod: formatKey(key), error: result.error.message })
+    handle.activate(preemptor)
+  }
+  handle.write(mark, settle)
+  const preconditions = uid === undefined ? {} : { preconditions: { uid } }
+  handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, settle)
+}
