@@ -11,6 +11,7 @@ import { memoryOfPods } from './src/memory.ts'
 import { type BenchmarkResult, markdownPage, type RunReport, terminalTable } from './src/report.ts'
 import { restCreate } from './src/rest-create.ts'
 import { rollout } from './src/rollout.ts'
+import { schedulerDecisions } from './src/scheduler.ts'
 import { storeAgainstEtcd, storeOnSlowDisk } from './src/store.ts'
 
 /** `npm run bench`: measures every figure that the project claims, each peer in the same run. */
@@ -24,6 +25,7 @@ const benchmarks: readonly Benchmark[] = [
   listOfPods,
   rollout,
   memoryOfPods,
+  schedulerDecisions,
 ]
 /** How long a benchmark waits for a quiet machine, all its rounds together. */
 const quietMsMax = 30_000

@@ -84,6 +84,11 @@ export interface RequeueHints {
 export interface FilterPlugin extends RequeueHints {
   preFilter(cycle: Cycle): PreFilterResult
   /**
+   * What of the pods on a node its verdict depends on: nothing, or what they request only. Absent: anything. Lets preemption reckon with
+   * requests alone where no other filter has a say.
+   */
+  readonly looksAt?: 'nothing' | 'requests'
+  /**
    * Keeps those of `slots[0..count)` that can take the pod, in place and in order, and returns how many they are. The verdicts of the
    * pod's placement rules are current for these slots.
    */

@@ -207,19 +207,30 @@ export class NodePicker {
     const { nodeCount } = cycle.cluster.table
     const counts = new Map<string, number>()
     const add = (reason: string, by: number): void => void counts.set(reason, (counts.get(reason) ?? 0) + by)
+    // Neighbours mostly lack the same, and then share one list.
+    let run: readonly string[] = []
+    let runLength = 0
+    const addRun = (): void => {
+      for (const reason of run) add(reason, runLength)
+    }
     let rejectors = prepared.restrictors
     const yielding: number[] = []
     for (const slot of candidates) {
       const index = (this.#rejectedBy[slot] as number) - 1
       rejectors |= 1 << index
       const filter = filters[index] as FilterPlugin
-      const { reasons, mayYield } = this.#verdicts.get(slot) ?? {
-        reasons: filter.reasons(cycle, slot),
-        mayYield: filter.mayYield(cycle, slot),
+      const verdict = this.#verdicts.size === 0 ? undefined : this.#verdicts.get(slot)
+      const reasons = verdict?.reasons ?? filter.reasons(cycle, slot)
+      const mayYield = verdict?.mayYield ?? filter.mayYield(cycle, slot)
+      if (reasons === run) runLength++
+      else {
+        addRun()
+        run = reasons
+        runLength = 1
       }
-      for (const reason of reasons) add(reason, 1)
       if (mayYield) yielding.push(slot)
     }
+    addRun()
     if (candidates.length < nodeCount) {
       const names = filters
         .filter((_, i) => (prepared.restrictors & (1 << i)) !== 0)

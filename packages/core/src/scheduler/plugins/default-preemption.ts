@@ -4,7 +4,9 @@ import type { ClusterState, PlacedPod } from '../cluster-state.ts'
 import { fitErrorMessage } from '../fit-error.ts'
 import type { Cycle, FailedSearch, PostFilterPlugin, PostFilterResult } from '../framework.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
+import { requestOf } from '../pod-shape.ts'
 import { probeSlot } from '../slot-probe.ts'
+import { lackingTexts } from './resources-fit.ts'
 
 /** kube-scheduler `DefaultPreemptionArgs`: of how many nodes the victims are worked out before one is chosen. */
 export interface DefaultPreemptionArgs {
@@ -70,11 +72,12 @@ export class DefaultPreemption implements PostFilterPlugin {
     const wanted = this.#candidatesWanted(yielding.length)
     const budgets = yielding.length === 0 ? [] : [...this.#actions.budgets()]
     const start = Math.floor(this.#actions.random() * yielding.length)
+    const isByRequests = dependsOnRequestsOnly(cycle, filters)
     const candidates: PreemptionCandidate[] = []
     let isUnharmful = false
     for (let i = 0; i < yielding.length && !(isUnharmful && candidates.length >= wanted); i++) {
       const slot = yielding[(start + i) % yielding.length] as number
-      const found = victimsOn(cycle, filters, slot, budgets)
+      const found = victimsOn(cycle, filters, slot, budgets, isByRequests)
       if ('victims' in found) {
         candidates.push(found)
         if (found.violations === 0) isUnharmful = true
@@ -118,10 +121,14 @@ function victimsOn(
   filters: FailedSearch['filters'],
   slot: number,
   budgets: readonly PodDisruptionBudget[],
+  isByRequests: boolean,
 ): PreemptionCandidate | { readonly reasons: readonly string[] } {
   const { cluster, pod } = cycle
   const lower = [...cluster.podsOn(slot)].filter((p) => p.priority < priorityOf(pod)).sort(byImportance)
   if (lower.length === 0) return { reasons: ['No preemption victims found for incoming pod'] }
+  const isPromised =
+    cluster.nominations.size > 0 && cluster.nominations.before(pod, cluster.table.names[slot] as string).length > 0
+  if (isByRequests && !isPromised) return victimsByRequests(cycle, slot, lower, budgets)
   const gone = new Set<PlacedPod>()
   const leave = (p: PlacedPod): void => {
     cluster.countPlaced(p, -1)
@@ -149,6 +156,46 @@ function victimsOn(
   }
 }
 
+/** True when only filters have a say that ask for nothing of the pods on a node but their requests, those that ask for nothing first. */
+function dependsOnRequestsOnly(cycle: Cycle, filters: FailedSearch['filters']): boolean {
+  const active = filters.filter((plugin) => plugin.preFilter(cycle) !== 'skip').map((plugin) => plugin.looksAt)
+  return active.at(-1) === 'requests' && active.slice(0, -1).every((looksAt) => looksAt === 'nothing')
+}
+
+/** As {@link victimsOn}, reckoning with requests. */
+function victimsByRequests(
+  { cluster: { table }, shape }: Cycle,
+  slot: number,
+  lower: readonly PlacedPod[],
+  budgets: readonly PodDisruptionBudget[],
+): PreemptionCandidate | { readonly reasons: readonly string[] } {
+  // What would be left beside the pod with all of the less important ones gone; the first is the number of pods.
+  const left = [
+    (table.podsAllocatable[slot] as number) - (table.podCount[slot] as number) + lower.length - 1,
+    ...Array.from(shape.requestColumns, (column, i) => {
+      const free =
+        ((table.allocatable[column] as Float64Array)[slot] as number) -
+        ((table.requested[column] as Float64Array)[slot] as number)
+      return lower.reduce((sum, p) => sum + requestOf(p.shape, column), free) - (shape.requestAmounts[i] as number)
+    }),
+  ]
+  const lacking = left.reduce((bits, amount, i) => (amount < 0 ? bits | (1 << i) : bits), 0)
+  if (lacking !== 0) return { reasons: lackingTexts(table, shape, lacking) }
+  const { violating, others } = byBudget(lower, budgets)
+  const victims: PlacedPod[] = []
+  let violations = 0
+  for (const p of [...violating, ...others]) {
+    const takes = (i: number): number => (i === 0 ? 1 : requestOf(p.shape, shape.requestColumns[i - 1] as number))
+    if (left.every((amount, i) => amount >= takes(i)))
+      for (let i = 0; i < left.length; i++) left[i] = (left[i] as number) - takes(i)
+    else {
+      victims.push(p)
+      if (violating.includes(p)) violations++
+    }
+  }
+  return { slot, victims: violations === 0 ? victims : victims.sort(byImportance), violations }
+}
+
 /** Higher priority first, then who has run longer (`util.MoreImportantPod`). */
 function byImportance(a: PlacedPod, b: PlacedPod): number {
   return b.priority - a.priority || startOf(a) - startOf(b)
@@ -156,14 +203,20 @@ function byImportance(a: PlacedPod, b: PlacedPod): number {
 
 /** When the pod started, in milliseconds; one that has not started is the youngest. */
 function startOf({ pod }: PlacedPod): number {
-  return pod.status?.startTime === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(pod.status.startTime)
+  if (pod.status?.startTime === undefined) return Number.MAX_SAFE_INTEGER
+  let startMs = starts.get(pod)
+  if (startMs === undefined) starts.set(pod, (startMs = Date.parse(pod.status.startTime)))
+  return startMs
 }
+
+const starts = new WeakMap<SchedulablePod, number>()
 
 /** Splits pods by whether evicting them, after those before them, breaks a disruption budget. */
 function byBudget(
   pods: readonly PlacedPod[],
   budgets: readonly PodDisruptionBudget[],
-): { violating: PlacedPod[]; others: PlacedPod[] } {
+): { violating: readonly PlacedPod[]; others: readonly PlacedPod[] } {
+  if (budgets.length === 0) return { violating: [], others: pods }
   const violating: PlacedPod[] = []
   const others: PlacedPod[] = []
   const allowed = budgets.map((budget) => budget.status?.disruptionsAllowed ?? 0)
@@ -203,8 +256,16 @@ export function leastHarm(candidates: readonly PreemptionCandidate[]): Preemptio
   ]
   let left = candidates
   for (const rule of rules) {
-    const least = left.reduce((min, c) => Math.min(min, rule(c)), Number.POSITIVE_INFINITY)
-    left = left.filter((c) => rule(c) === least)
+    let least = Number.POSITIVE_INFINITY
+    let best: PreemptionCandidate[] = []
+    for (const candidate of left) {
+      const harm = rule(candidate)
+      if (harm > least) continue
+      if (harm < least) best = []
+      least = harm
+      best.push(candidate)
+    }
+    left = best
     if (left.length === 1) break
   }
   return left[0] as PreemptionCandidate

@@ -4,6 +4,7 @@ import { nodeChange } from '../node-table.ts'
 /** A pod that names its node fits no other. */
 export const nodeName: FilterPlugin = {
   name: 'NodeName',
+  looksAt: 'nothing',
   preFilter: ({ pod }) => (pod.spec.nodeName === undefined || pod.spec.nodeName === '' ? 'skip' : 'filter'),
   filter({ cluster, pod }, slots, count) {
     const wanted = cluster.table.slotOf(pod.spec.nodeName ?? '')

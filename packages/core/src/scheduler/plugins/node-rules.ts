@@ -20,6 +20,7 @@ export function ruleFilter({ name, broken, changes, reason, preFilter }: RuleFil
   const probe = new Int32Array(1)
   return {
     name,
+    looksAt: 'nothing',
     preFilter: preFilter ?? (() => 'filter'),
     filter({ shape }, slots, count) {
       const { verdicts } = shape.rules

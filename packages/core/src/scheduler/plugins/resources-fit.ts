@@ -5,6 +5,7 @@ import { requestOf, type PodShape } from '../pod-shape.ts'
 /** What the pod requests must be left of what the node can allocate, and one more pod must be allowed. */
 export const resourcesFit: FilterPlugin = {
   name: 'NodeResourcesFit',
+  looksAt: 'requests',
   preFilter: () => 'filter',
   filter({ cluster: { table }, shape }, slots, count) {
     let kept = keepWithRoomForPod(table, slots, count)
@@ -53,17 +54,35 @@ function keepWithRoomFor(table: NodeTable, column: number, amount: number, slots
 }
 
 /** Everything that the node has too little of, in kube-scheduler's words. */
-function shortages(table: NodeTable, shape: PodShape, slot: number): string[] {
-  const reasons: string[] = []
-  if ((table.podCount[slot] as number) + 1 > (table.podsAllocatable[slot] as number)) reasons.push('Too many pods')
+function shortages(table: NodeTable, shape: PodShape, slot: number): readonly string[] {
+  let lacking = (table.podCount[slot] as number) + 1 > (table.podsAllocatable[slot] as number) ? 1 : 0
   for (let i = 0; i < shape.requestColumns.length; i++) {
     const column = shape.requestColumns[i] as number
     const free =
       ((table.allocatable[column] as Float64Array)[slot] as number) -
       ((table.requested[column] as Float64Array)[slot] as number)
-    if ((shape.requestAmounts[i] as number) > free) reasons.push(`Insufficient ${table.resourceName(column)}`)
+    if ((shape.requestAmounts[i] as number) > free) lacking |= 2 << i
   }
-  return reasons
+  return lackingTexts(table, shape, lacking)
+}
+
+/** Per shape, by what is lacking: nodes that lack the same share one list. */
+const textsByShape = new WeakMap<PodShape, Map<number, readonly string[]>>()
+
+/** What a node has too little of, in kube-scheduler's words. Bit 0 of `lacking`: pods; bit i + 1: the shape's i-th resource. */
+export function lackingTexts(table: NodeTable, shape: PodShape, lacking: number): readonly string[] {
+  let known = textsByShape.get(shape)
+  if (known === undefined) textsByShape.set(shape, (known = new Map()))
+  let texts = known.get(lacking)
+  if (texts === undefined) {
+    const resources = [...shape.requestColumns].filter((_, i) => (lacking & (2 << i)) !== 0)
+    texts = [
+      ...((lacking & 1) === 0 ? [] : ['Too many pods']),
+      ...resources.map((column) => `Insufficient ${table.resourceName(column)}`),
+    ]
+    known.set(lacking, texts)
+  }
+  return texts
 }
 
 /** The more cpu and memory is left, the better (strategy LeastAllocated, both of weight 1). */
