@@ -129,6 +129,7 @@ export class ClusterState {
   #count(pod: Pick<PlacedPod, 'shape' | 'slot' | 'isTerminating'>, by: 1 | -1): void {
     const { table } = this
     const { slot, shape } = pod
+    table.usageEpoch[slot] = (table.usageEpoch[slot] as number) + 1
     table.podCount[slot] = (table.podCount[slot] as number) + by
     table.nonZeroCpu[slot] = (table.nonZeroCpu[slot] as number) + by * shape.nonZeroCpu
     table.nonZeroMemory[slot] = (table.nonZeroMemory[slot] as number) + by * shape.nonZeroMemory

@@ -41,6 +41,8 @@ export class NodeTable {
   exists = new Uint8Array(initialCapacity)
   /** Rises whenever something that is fixed between node updates changes: labels, taints, name, unschedulable. */
   fixedEpoch = new Uint32Array(initialCapacity)
+  /** Never 0; rises whenever what is taken of the node, or what it can give, changes. */
+  usageEpoch = new Uint32Array(initialCapacity).fill(1)
   podsAllocatable = new Float64Array(initialCapacity)
   podCount = new Int32Array(initialCapacity)
   nonZeroCpu = new Float64Array(initialCapacity)
@@ -131,6 +133,7 @@ export class NodeTable {
     this.#nodeCount--
     this.#orderIsStale = true
     this.podsAllocatable[slot] = 0
+    this.usageEpoch[slot] = (this.usageEpoch[slot] as number) + 1
     for (const column of this.allocatable) column[slot] = 0
     for (const column of this.#labelColumns.values()) setLabel(column, slot, undefined)
     this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
@@ -206,6 +209,7 @@ export class NodeTable {
   }
 
   #setAllocatable(slot: number, node: SchedulableNode): void {
+    this.usageEpoch[slot] = (this.usageEpoch[slot] as number) + 1
     const list = node.status?.allocatable ?? {}
     for (const resource of Object.keys(list)) if (resource !== 'pods') this.resourceColumn(resource)
     for (let column = 0; column < this.allocatable.length; column++) {
@@ -220,6 +224,7 @@ export class NodeTable {
     this.capacity *= 2
     this.exists = grown(this.exists, new Uint8Array(this.capacity))
     this.fixedEpoch = grown(this.fixedEpoch, new Uint32Array(this.capacity))
+    this.usageEpoch = grown(this.usageEpoch, new Uint32Array(this.capacity).fill(1))
     this.podsAllocatable = grown(this.podsAllocatable, new Float64Array(this.capacity))
     this.podCount = grown(this.podCount, new Int32Array(this.capacity))
     this.nonZeroCpu = grown(this.nonZeroCpu, new Float64Array(this.capacity))

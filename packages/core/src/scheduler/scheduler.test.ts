@@ -317,6 +317,44 @@ describe('the scheduler', () => {
     )
   })
 
+  it('lets others have a promised node once the pod is gone that it was promised', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '1'))
+    const promised = pod('p', '1', {
+      spec: { priority: 10, schedulingGates: [{ name: 'later' }] },
+      status: { nominatedNodeName: 'a' },
+    })
+    scheduler.podChanged(promised)
+    scheduler.podChanged(pod('q', '1', { spec: { priority: 5 } }))
+    await bench.settle()
+    await bench.pass(10_000)
+    expect([bench.bound, scheduler.figures.queue.unschedulable]).toEqual([[], 1])
+    scheduler.podDeleted(promised)
+    await bench.settle()
+    expect(bench.bound).toEqual(['q a'])
+  })
+
+  it('takes a promised node back for a pod that is more important still, and tries the other again', async () => {
+    const { bench, scheduler } = prepared()
+    scheduler.nodeChanged(node('a', '1'))
+    scheduler.podChanged(pod('victim', '1', { spec: { nodeName: 'a' } }))
+    scheduler.podChanged(pod('p', '1', { spec: { priority: 10 } }))
+    await bench.settle()
+    scheduler.podChanged(pod('urgent', '1', { spec: { priority: 20 } }))
+    await bench.settle()
+    const promises = bench.writes.flatMap((w) =>
+      w.verb === 'patch' && 'body' in w.patch && 'nominatedNodeName' in (w.patch.body.status as object)
+        ? [[w.key.name, (w.patch.body.status as { nominatedNodeName: unknown }).nominatedNodeName]]
+        : [],
+    )
+    expect(promises).toEqual([
+      ['p', 'a'],
+      ['p', null],
+      ['urgent', 'a'],
+    ])
+    expect(scheduler.figures.queue.backingOff).toBe(1)
+  })
+
   it('says why preemption does not help', async () => {
     const { bench, scheduler } = prepared()
     scheduler.nodeChanged(node('small', '1'))

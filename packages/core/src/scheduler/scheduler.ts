@@ -133,7 +133,7 @@ export class Scheduler {
     else if (pod.spec.nodeName !== undefined && pod.spec.nodeName !== '') this.#podHasNode(pod, pod.spec.nodeName)
     else if (pod.metadata.deletionTimestamp !== undefined) {
       this.queue.delete(uid)
-      this.cluster.nominations.delete(uid)
+      this.#releasePromise(uid)
     }
     // The binding is being written, or is written and this news is older.
     else if (this.cluster.placedPod(uid) === undefined) this.#podHasNoNode(pod)
@@ -143,10 +143,21 @@ export class Scheduler {
   podDeleted(pod: SchedulablePod): void {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
-    this.cluster.nominations.delete(uid)
     this.#binder.cancel(uid)
     const removed = this.cluster.unplace(uid)
+    this.#releasePromise(uid)
     if (removed !== undefined) this.#announce({ type: 'podRemoved', pod: removed })
+  }
+
+  /** A pod needs the node no more that it was promised: others that left it the room may be tried again. */
+  #releasePromise(uid: string): void {
+    const promised = this.cluster.nominations.get(uid)
+    if (promised === undefined) return
+    this.cluster.nominations.delete(uid)
+    const slot = this.cluster.table.slotOf(promised.nodeName)
+    if (slot < 0) return
+    const pod = { ...promised, slot, isTerminating: true, isAssumed: true }
+    this.#announce({ type: 'podRemoved', pod })
   }
 
   /** A node came or changed. */

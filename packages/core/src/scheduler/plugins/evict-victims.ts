@@ -13,7 +13,10 @@ export function evictVictims(handle: SchedulerHandle): PreemptionActions['evict'
   return (preemptor, { slot, victims }) => {
     const { cluster, waitingPods } = handle
     const nodeName = cluster.table.names[slot] as string
-    for (const pod of displaced(cluster, preemptor, slot)) handle.withdrawNomination(pod)
+    for (const pod of displaced(cluster, preemptor, slot)) {
+      handle.withdrawNomination(pod)
+      handle.activate(pod)
+    }
     for (const { pod, uid } of victims) {
       if (waitingPods.has(uid)) {
         waitingPods.reject(uid, { kind: 'unschedulable', message: 'preempted' })

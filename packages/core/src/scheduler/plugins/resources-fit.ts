@@ -1,6 +1,7 @@
 import { scoreMax, type Cycle, type FilterPlugin, type ScorePlugin } from '../framework.ts'
 import { cpuColumn, memoryColumn, nodeChange, type NodeTable } from '../node-table.ts'
 import { requestOf, type PodShape } from '../pod-shape.ts'
+import { SlotMemos } from '../slot-memo.ts'
 
 /** What the pod requests must be left of what the node can allocate, and one more pod must be allowed. */
 export const resourcesFit: FilterPlugin = {
@@ -90,26 +91,35 @@ export const leastAllocatedScore: ScorePlugin = {
   name: 'NodeResourcesFit',
   preScore: () => 'score',
   score({ cluster: { table }, shape }: Cycle, slots, count, scores) {
-    const cpu = table.allocatable[cpuColumn] as Float64Array
-    const memory = table.allocatable[memoryColumn] as Float64Array
-    const { nonZeroCpu, nonZeroMemory } = table
+    const { values, epochs } = leastAllocatedMemos.of(table, `${shape.nonZeroCpu} ${shape.nonZeroMemory}`)
+    const { usageEpoch } = table
     for (let i = 0; i < count; i++) {
       const slot = slots[i] as number
-      const cpuTotal = cpu[slot] as number
-      const memoryTotal = memory[slot] as number
-      let sum = 0
-      let weights = 0
-      if (cpuTotal !== 0) {
-        sum += shareLeft((nonZeroCpu[slot] as number) + shape.nonZeroCpu, cpuTotal)
-        weights++
+      if (epochs[slot] !== usageEpoch[slot]) {
+        values[slot] = leastAllocated(table, shape, slot)
+        epochs[slot] = usageEpoch[slot] as number
       }
-      if (memoryTotal !== 0) {
-        sum += shareLeft((nonZeroMemory[slot] as number) + shape.nonZeroMemory, memoryTotal)
-        weights++
-      }
-      scores[i] = weights === 0 ? 0 : Math.floor(sum / weights)
+      scores[i] = values[slot] as number
     }
   },
+}
+
+const leastAllocatedMemos = new SlotMemos()
+
+function leastAllocated(table: NodeTable, shape: PodShape, slot: number): number {
+  const cpuTotal = (table.allocatable[cpuColumn] as Float64Array)[slot] as number
+  const memoryTotal = (table.allocatable[memoryColumn] as Float64Array)[slot] as number
+  let sum = 0
+  let weights = 0
+  if (cpuTotal !== 0) {
+    sum += shareLeft((table.nonZeroCpu[slot] as number) + shape.nonZeroCpu, cpuTotal)
+    weights++
+  }
+  if (memoryTotal !== 0) {
+    sum += shareLeft((table.nonZeroMemory[slot] as number) + shape.nonZeroMemory, memoryTotal)
+    weights++
+  }
+  return weights === 0 ? 0 : Math.floor(sum / weights)
 }
 
 function shareLeft(taken: number, total: number): number {
