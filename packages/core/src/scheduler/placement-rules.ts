@@ -52,6 +52,9 @@ export class PlacementRules {
     return this.requiredTerms === undefined && Object.keys(this.nodeSelector ?? {}).length === 0
   }
 
+  /** {@link breaks} bits that are set for any of the slots last refreshed. */
+  brokenSomewhere = 0
+
   /** Makes the verdicts of the given slots current. */
   refresh(table: NodeTable, slots: Int32Array, count: number): void {
     if (this.#epochs.length < table.slotsEnd) this.#grow(table.capacity)
@@ -62,6 +65,10 @@ export class PlacementRules {
       if (epochs[slot] !== current[slot])
         this.#judge(slot, table.nodes[slot] as SchedulableNode, current[slot] as number)
     }
+    const { verdicts } = this
+    let broken = 0
+    for (let i = 0; i < count; i++) broken |= verdicts[slots[i] as number] as number
+    this.brokenSomewhere = broken
   }
 
   #judge(slot: number, node: SchedulableNode, epoch: number): void {

@@ -56,6 +56,8 @@ export class NodePicker {
   /** Where the next search starts, so that all nodes are looked at in turn. */
   #nextStart = 0
   #chunk = new Int32Array(chunkSlots)
+  /** The chunk as it was before the last filter. */
+  readonly #before = new Int32Array(chunkSlots)
   #feasible = new Int32Array(0)
   #scores = new Float64Array(0)
   #totals = new Float64Array(0)
@@ -119,8 +121,10 @@ export class NodePicker {
       cycle.shape.rules.refresh(cycle.cluster.table, chunk, size)
       let kept = size
       for (const index of active) {
-        for (let i = 0; i < kept; i++) rejectedBy[chunk[i] as number] = index + 1
-        kept = (filters[index] as FilterPlugin).filter(cycle, chunk, kept)
+        const before = kept
+        this.#before.set(chunk)
+        kept = (filters[index] as FilterPlugin).filter(cycle, chunk, before)
+        if (kept < before) noteRejected(rejectedBy, index + 1, this.#before, before, chunk, kept)
         if (kept === 0) break
       }
       if (cycle.cluster.nominations.size > 0) kept = this.#keepUnpromised(cycle, filters, kept)
@@ -186,16 +190,25 @@ export class NodePicker {
       plugin.score(cycle, this.#feasible, feasible, scores)
       for (let i = 0; i < feasible; i++) totals[i] = (totals[i] as number) + weight * (scores[i] as number)
     }
-    let best = 0
-    let equals = 1
-    for (let i = 1; i < feasible; i++) {
-      const difference = (totals[i] as number) - (totals[best] as number)
-      if (difference > 0) {
-        best = i
+    return this.#feasible[this.#oneOfBest(feasible)] as number
+  }
+
+  /** The index of one of the greatest totals, each as likely as the others. */
+  #oneOfBest(count: number): number {
+    const totals = this.#totals
+    let greatest = Number.NEGATIVE_INFINITY
+    let equals = 0
+    for (let i = 0; i < count; i++) {
+      const total = totals[i] as number
+      if (total > greatest) {
+        greatest = total
         equals = 1
-      } else if (difference === 0 && this.#random() * ++equals < 1) best = i
+      } else if (total === greatest) equals++
     }
-    return this.#feasible[best] as number
+    let skipped = Math.floor(this.#random() * equals)
+    let index = 0
+    while (totals[index] !== greatest || skipped-- > 0) index++
+    return index
   }
 
   #explain(
@@ -255,6 +268,22 @@ export class NodePicker {
     this.#scores = new Float64Array(capacity)
     this.#totals = new Float64Array(capacity)
     this.#rejectedBy = new Uint8Array(capacity)
+  }
+}
+
+/** Notes of the slots that are in `before` and no more in `after`, which has the same order, who rejected them. */
+function noteRejected(
+  rejectedBy: Uint8Array,
+  who: number,
+  before: Int32Array,
+  beforeCount: number,
+  after: Int32Array,
+  afterCount: number,
+): void {
+  let next = 0
+  for (let i = 0; i < beforeCount; i++) {
+    if (next < afterCount && after[next] === before[i]) next++
+    else rejectedBy[before[i] as number] = who
   }
 }
 

@@ -23,7 +23,8 @@ export function ruleFilter({ name, broken, changes, reason, preFilter }: RuleFil
     looksAt: 'nothing',
     preFilter: preFilter ?? (() => 'filter'),
     filter({ shape }, slots, count) {
-      const { verdicts } = shape.rules
+      const { verdicts, brokenSomewhere } = shape.rules
+      if ((brokenSomewhere & broken) === 0) return count
       let kept = 0
       for (let i = 0; i < count; i++) {
         const slot = slots[i] as number
