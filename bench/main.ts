@@ -4,6 +4,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Benchmark } from './src/benchmark.ts'
 import { Cleanup } from './src/cleanup.ts'
+import { convergence } from './src/convergence.ts'
 import { commitFanOut, commitToSubscriber } from './src/latency.ts'
 import { listOfPods } from './src/list.ts'
 import { loadNow, machine, waitUntilQuiet } from './src/machine.ts'
@@ -12,6 +13,7 @@ import { type BenchmarkResult, markdownPage, type RunReport, terminalTable } fro
 import { restCreate } from './src/rest-create.ts'
 import { rollout } from './src/rollout.ts'
 import { schedulerDecisions } from './src/scheduler.ts'
+import { standing } from './src/standing.ts'
 import { storeAgainstEtcd, storeOnSlowDisk } from './src/store.ts'
 
 /** `npm run bench`: measures every figure that the project claims, each peer in the same run. */
@@ -24,6 +26,8 @@ const benchmarks: readonly Benchmark[] = [
   commitFanOut,
   listOfPods,
   rollout,
+  convergence,
+  standing,
   memoryOfPods,
   schedulerDecisions,
 ]

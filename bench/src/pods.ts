@@ -1,6 +1,6 @@
 import type { Product } from './product.ts'
 
-const podsPerRequest = 400
+const writesPerRequest = 400
 
 /** A pod of about 3.2 KB, as a typical Deployment makes them, already placed, so that no scheduler has to look at it. */
 export function podOf(number: number): object {
@@ -41,16 +41,34 @@ export function podOf(number: number): object {
 
 /** Creates so many of them, in the namespace `bench`, with several writes per request. */
 export async function createPods(product: Product, count: number, log: (text: string) => void): Promise<void> {
-  await product.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'bench' } })
+  await createNamespace(product, 'bench')
   const startedMs = performance.now()
-  for (let first = 0; first < count; first += podsPerRequest) {
-    const writes = Array.from({ length: Math.min(podsPerRequest, count - first) }, (_, i) => ({
+  await createAll(product, 'pods', 'bench', count, podOf)
+  log(`${count} pods created in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+}
+
+/** Creates a namespace. */
+export async function createNamespace(product: Product, name: string): Promise<void> {
+  await product.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+}
+
+/** Creates so many objects of a resource in a namespace, several in a request. @throws Error when one is refused */
+export async function createAll(
+  product: Product,
+  resource: 'pods' | 'configmaps' | 'deployments',
+  namespace: string,
+  count: number,
+  objectOf: (number: number) => object,
+): Promise<void> {
+  const group = resource === 'deployments' ? 'apps' : ''
+  for (let first = 0; first < count; first += writesPerRequest) {
+    const writes = Array.from({ length: Math.min(writesPerRequest, count - first) }, (_, i) => ({
       verb: 'create',
-      group: '',
+      group,
       version: 'v1',
-      resource: 'pods',
-      namespace: 'bench',
-      object: podOf(first + i),
+      resource,
+      namespace,
+      object: objectOf(first + i),
     }))
     const { results } = await product.call<{ results: { status?: { message: string } }[] }>(
       'POST',
@@ -58,7 +76,6 @@ export async function createPods(product: Product, count: number, log: (text: st
       { atomic: false, writes },
     )
     const failed = results.find(({ status }) => status !== undefined)
-    if (failed !== undefined) throw new Error(`a pod could not be created: ${failed.status?.message}`)
+    if (failed !== undefined) throw new Error(`one of the ${resource} could not be created: ${failed.status?.message}`)
   }
-  log(`${count} pods created in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
 }

@@ -27,6 +27,17 @@ export interface Product extends Address {
   serverCertificate(): { readonly certificate: string; readonly key: string }
   /** Resident bytes of the API server's process, now and at their highest. */
   apiMemory(): { readonly now: number; readonly highest: number }
+  /** What each part takes: its processes together. */
+  parts(): readonly Part[]
+}
+
+/** A part of the product: one process, or Postgres with all of its own. */
+export interface Part {
+  readonly name: string
+  /** Memory that is its own, and its share of what processes share (`Pss`). */
+  readonly bytes: number
+  /** Processor time since it started, of the processes that it has now. */
+  readonly cpuSeconds: number
 }
 
 /** Starts it, on a data directory of its own, without the dashboard; it is stopped at the cleanup. */
@@ -44,7 +55,8 @@ export async function startProduct(cleanup: Cleanup, args: readonly string[] = [
     kubeconfig: path.join(dataDir, 'admin.kubeconfig'),
     call: (method, path, body) => call(address, method, path, body),
     serverCertificate: () => ({ certificate: read('pki/apiserver.crt'), key: read('pki/apiserver.key') }),
-    apiMemory: () => memoryOf(apiProcess(dataDir)),
+    apiMemory: () => memoryOf(processOf(dataDir, entries.API)),
+    parts: () => partsOf(dataDir),
   }
 }
 
@@ -102,23 +114,65 @@ function call<T>({ port, ca, token }: Address, method: string, path: string, bod
   })
 }
 
-// The API server's process is the one that was started with this data directory's keys.
-function apiProcess(dataDir: string): number {
-  const found = readdirSync('/proc').filter((id) => {
-    if (!/^\d+$/.test(id)) return false
-    try {
-      const command = readFileSync(`/proc/${id}/cmdline`, 'utf8')
-      return command.includes('apps/api/src/main.ts') && command.includes(dataDir)
-    } catch {
-      return false
-    }
+const entries = { API: 'apps/api/src/main.ts', workers: 'apps/workers/src/main.ts', nodes: 'apps/node/src/main.ts' }
+
+// The product's own process of that entry is the one that was started with this data directory's keys.
+function processOf(dataDir: string, entryFile: string): number {
+  const found = processIds().filter((id) => {
+    const command = read(`/proc/${id}/cmdline`)
+    return command.includes(entryFile) && command.includes(dataDir)
   })
-  if (found.length !== 1) throw new Error(`${found.length} API processes instead of one`)
-  return Number(found[0])
+  if (found.length !== 1) throw new Error(`${found.length} processes of ${entryFile} instead of one`)
+  return found[0] as number
+}
+
+function processIds(): number[] {
+  return readdirSync('/proc')
+    .filter((id) => /^\d+$/.test(id))
+    .map(Number)
+}
+
+// Empty when the process has ended meanwhile.
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function memoryOf(pid: number): { now: number; highest: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const bytes = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024
   return { now: bytes('VmRSS'), highest: bytes('VmHWM') }
+}
+
+function partsOf(dataDir: string): Part[] {
+  const postmaster = Number(readFileSync(path.join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
+  const sessions = processIds().filter((id) => parentOf(id) === postmaster)
+  return [
+    ...Object.entries(entries).map(([name, file]) => partOf(name, [processOf(dataDir, file)])),
+    partOf('Postgres', [postmaster, ...sessions]),
+  ]
+}
+
+const ticksPerSecond = 100
+
+function partOf(name: string, pids: readonly number[]): Part {
+  let bytes = 0
+  let cpuSeconds = 0
+  for (const pid of pids) {
+    bytes += Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024
+    const fields = statOf(pid)
+    cpuSeconds += (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond
+  }
+  return { name, bytes, cpuSeconds }
+}
+
+const parentOf = (pid: number): number => Number(statOf(pid)[1])
+
+// The fields after the process's name, which may have blanks in it.
+function statOf(pid: number): string[] {
+  const stat = read(`/proc/${pid}/stat`)
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }

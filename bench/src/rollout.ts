@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Benchmark } from './benchmark.ts'
 import { hasProgram } from './child.ts'
+import { deploymentOf } from './deployments.ts'
 import type { Figure } from './figure.ts'
 import { type Product, startProduct, until } from './product.ts'
 import { median } from './statistics.ts'
@@ -43,7 +44,7 @@ export const rollout: Benchmark = {
 }
 
 async function roll(product: Product, name: string, replicas: number, folder: string | undefined): Promise<number> {
-  const deployment = deploymentOf(name, replicas)
+  const deployment = deploymentOf({ name, namespace: 'default', replicas })
   const file = folder === undefined ? '' : path.join(folder, `${name}.json`)
   if (file !== '') writeFileSync(file, JSON.stringify(deployment))
   const startedMs = performance.now()
@@ -66,29 +67,4 @@ async function roll(product: Product, name: string, replicas: number, folder: st
 async function podCount(product: Product): Promise<number> {
   const list = await product.call('GET', '/api/v1/namespaces/default/pods?limit=1')
   return list.items.length + (list.metadata.remainingItemCount ?? 0)
-}
-
-function deploymentOf(name: string, replicas: number): object {
-  const labels = { app: name }
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name, namespace: 'default' },
-    spec: {
-      replicas,
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: {
-          containers: [
-            {
-              name: 'app',
-              image: 'registry.example.com/app:v1',
-              resources: { requests: { cpu: '50m', memory: '64Mi' } },
-            },
-          ],
-        },
-      },
-    },
-  }
 }
