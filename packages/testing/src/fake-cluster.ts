@@ -101,6 +101,8 @@ export class FakeCluster implements Client {
   #compacted = 0
   #delivering = false
   #writesLeft = Number.POSITIVE_INFINITY
+  /** What an atomic group under way has done so far. */
+  #group: Logged[] | undefined
 
   constructor({ clock, holdWatches = false }: FakeClusterOptions) {
     this.#clock = clock
@@ -225,6 +227,10 @@ export class FakeCluster implements Client {
     object: T,
     options: WriteOptions = {},
   ): Promise<T> {
+    return this.#create(resource, object, options)
+  }
+
+  #create<T extends KubernetesObject>(resource: ResourceDefinition<T>, object: T, options: WriteOptions): T {
     const copy = structuredClone(object)
     if (!copy.metadata.name && copy.metadata.generateName)
       copy.metadata.name = generatedName(copy.metadata.generateName)
@@ -264,13 +270,21 @@ export class FakeCluster implements Client {
     patch: Patch,
     options: WriteOptions = {},
   ): Promise<T> {
+    return this.#patch({ resource, subresource: options.subresource }, key, patch, options) as T
+  }
+
+  #patch(target: WriteTarget, key: ObjectKey, patch: Patch, options: WriteOptions): KubernetesObject {
     this.#reach()
-    const old = this.#must(resource, key)
-    const patched = structuredClone(applied(resource, old, patch)) as T
-    return this.#update({ resource, subresource: options.subresource }, patched, options) as T
+    const old = this.#must(target.resource, key)
+    const patched = structuredClone(applied(target.resource, old, patch)) as KubernetesObject
+    return this.#update(target, patched, options)
   }
 
   async delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    this.#delete(resource, key, options)
+  }
+
+  #delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions): void {
     this.#reach()
     const old = this.#must(resource, key)
     this.#check({ verb: 'delete', resource: resource.storageName, key: formatKey(key) })
@@ -304,23 +318,22 @@ export class FakeCluster implements Client {
 
   async writeAll(writes: readonly BatchWrite[], { atomic }: { atomic: boolean }): Promise<readonly BatchResult[]> {
     this.#reach()
-    if (!atomic) return await Promise.all(writes.map((write) => this.#writeOne(write)))
+    if (!atomic) return writes.map((write) => this.#writeOne(write))
     const before = new Map([...this.#objects].map(([name, objects]) => [name, new Map(objects)]))
-    const [logged, recorded, writesLeft] = [this.#log.length, this.writes.length, this.#writesLeft]
-    const results: BatchResult[] = []
-    // Nobody can be cut off in the middle.
+    const [recorded, writesLeft] = [this.writes.length, this.#writesLeft]
+    // Nobody can be cut off in the middle, and nobody hears of a group before it is complete.
     this.reconnect()
-    for (const write of writes) {
-      const result = await this.#writeOne(write)
-      if ('error' in result) {
-        for (const [name, objects] of before) this.#objects.set(name, objects)
-        this.#log.length = logged
-        this.writes.length = recorded
-        this.#writesLeft = writesLeft
-        throw result.error
-      }
-      results.push(result)
+    const group: Logged[] = (this.#group = [])
+    const results = writes.map((write) => this.#writeOne(write))
+    this.#group = undefined
+    const failed = results.find((result) => 'error' in result)
+    if (failed !== undefined) {
+      for (const name of this.#objects.keys()) this.#objects.set(name, before.get(name) ?? new Map())
+      this.writes.length = recorded
+      this.#writesLeft = writesLeft
+      throw failed.error
     }
+    for (const logged of group) this.#append(logged)
     this.#writesLeft = writesLeft - this.writes.slice(recorded).filter(counts).length
     return results
   }
@@ -329,18 +342,18 @@ export class FakeCluster implements Client {
     this.#watches.clear()
   }
 
-  async #writeOne(write: BatchWrite): Promise<BatchResult> {
+  #writeOne(write: BatchWrite): BatchResult {
     try {
       switch (write.verb) {
         case 'create':
-          return { object: await this.create(write.resource, write.object) }
+          return { object: this.#create(write.resource, write.object, {}) }
         case 'update':
           return { object: this.#update(write, write.object, {}) }
         case 'patch':
-          return { object: await this.patch(write.resource, write.key, write.patch, write) }
+          return { object: this.#patch(write, write.key, write.patch, {}) }
         case 'delete': {
           const object = this.#must(write.resource, write.key)
-          await this.delete(write.resource, write.key, write.options)
+          this.#delete(write.resource, write.key, write.options ?? {})
           return { object }
         }
         case 'bind':
@@ -437,6 +450,10 @@ export class FakeCluster implements Client {
   }
 
   #append(logged: Logged): void {
+    if (this.#group !== undefined) {
+      this.#group.push(logged)
+      return
+    }
     this.#log.push(logged)
     for (const watch of this.#watches) if (watch.resource === logged.resource) this.#enqueue(watch, logged)
     this.#flush()

@@ -1,6 +1,7 @@
 import { type ClusterRole, clusterRoles, type PolicyRule } from '@binnacle/resources'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { clusterRoleAggregationController } from './reconcile.ts'
 
 let bench: ControllerBench
@@ -60,4 +61,26 @@ describe('clusterRoleAggregationController', () => {
     await bench.pass(3_600_000)
     expect(writes()).toEqual([])
   })
+})
+
+describe('roles that are made up of others', () => {
+  const scenario: Scenario = {
+    controllers: () => [clusterRoleAggregationController],
+    compares: [clusterRoles],
+    async run(story) {
+      const seed = (...role: Parameters<typeof aRole>): unknown => story.cluster.seed(clusterRoles, aRole(...role))
+      seed('a', { to: 'view' }, [rule('pods')])
+      seed('view', { to: 'edit' }, [rule('stray')], 'view')
+      seed('edit', { to: 'admin' }, [], 'edit')
+      seed('admin', {}, [], 'admin')
+      await story.start()
+      seed('b', { to: 'view' }, [rule('services')])
+      await story.settle()
+      story.cluster.remove(clusterRoles, { namespace: '', name: 'a' })
+      await story.settle()
+    },
+  }
+
+  it('end the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
+  it('end the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3, 4]))
 })

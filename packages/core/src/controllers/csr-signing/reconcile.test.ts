@@ -14,6 +14,7 @@ import {
 } from '@peculiar/x509'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { csrApprovingController } from '../csr-approving/reconcile.ts'
 import { csrCleaner } from '../csr-cleaner/clean.ts'
 import { csrSigningController } from './reconcile.ts'
@@ -51,19 +52,23 @@ beforeEach(() => {
     controllers: () => [csrApprovingController(builtInRegistry()), csrSigningController(authority)],
     runnables: () => [csrCleaner()],
   })
-  const create = bench.cluster.create.bind(bench.cluster)
-  // What an API server answers to reviews; the cluster in memory knows no rights.
-  vi.spyOn(bench.cluster, 'create').mockImplementation(async (resource, object, options) => {
-    if (resource.kind !== 'SubjectAccessReview') return await create(resource, object, options)
-    const { subresource } = (object as unknown as { spec: { resourceAttributes: { subresource: string } } }).spec
-      .resourceAttributes
-    return { ...object, status: { allowed: allowed.includes(subresource) } }
-  })
+  answerReviews(bench)
 })
 afterEach(async () => {
   await bench.stop()
   vi.useRealTimers()
 })
+
+// What an API server answers to reviews; the cluster in memory knows no rights.
+function answerReviews({ cluster }: ControllerBench): void {
+  const create = cluster.create.bind(cluster)
+  vi.spyOn(cluster, 'create').mockImplementation(async (resource, object, options) => {
+    if (resource.kind !== 'SubjectAccessReview') return await create(resource, object, options)
+    const { subresource } = (object as unknown as { spec: { resourceAttributes: { subresource: string } } }).spec
+      .resourceAttributes
+    return { ...object, status: { allowed: allowed.includes(subresource) } }
+  })
+}
 
 async function pemOf(name: Record<string, string[]>[], names: JsonGeneralName[]): Promise<string> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
@@ -249,4 +254,36 @@ describe('the cleaner', () => {
     await bench.pass(2 * 3600_000)
     expect(count()).toBe(0)
   })
+})
+
+describe('requests of kubelets', () => {
+  /** Requests are approved and signed, and go when nobody needs them any more. */
+  const scenario: Scenario = {
+    controllers: () => [csrApprovingController(builtInRegistry()), csrSigningController(authority)],
+    runnables: () => [csrCleaner()],
+    compares: [certificateSigningRequests],
+    // Keys and serial numbers are chance.
+    ignores: ['request', 'certificate'],
+    async run(story) {
+      answerReviews(story)
+      const request = Buffer.from(await pemOf(kubelet, [])).toString('base64')
+      const seed = (name: string, signerName: string): unknown =>
+        story.cluster.seed(certificateSigningRequests, {
+          apiVersion: 'certificates.k8s.io/v1',
+          kind: 'CertificateSigningRequest',
+          metadata: { name },
+          spec: { request, signerName, usages: clientUsages, username: 'system:node:n1' },
+        })
+      seed('old', 'kubernetes.io/kube-apiserver-client-kubelet')
+      seed('waiting', 'kubernetes.io/kube-apiserver-client')
+      await story.start()
+      await story.pass(2 * 3600_000)
+      seed('new', 'kubernetes.io/kube-apiserver-client-kubelet')
+      await story.settle()
+      await story.settle()
+    },
+  }
+
+  it('end the same wherever the controllers are killed', () => expectSameEndWhereverKilled(scenario))
+  it('end the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2]))
 })

@@ -2,6 +2,7 @@ import { type Endpoints, endpoints, type EndpointSlice, endpointSlices, events, 
 import { aService } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { endpointSliceMirroringController } from './reconcile.ts'
 
 const key = { namespace: 'default', name: 'web' }
@@ -99,4 +100,31 @@ describe('the endpoint slice mirroring controller', () => {
     await bench.pass(600_000)
     expect(writes()).toEqual([])
   })
+})
+
+describe('the mirror of Endpoints', () => {
+  const scenario: Scenario = {
+    controllers: () => [endpointSliceMirroringController],
+    compares: [endpoints, endpointSlices],
+    async run(story) {
+      const change = (edit: (object: Endpoints) => void): unknown => story.cluster.change(endpoints, key, edit)
+      const addresses = ['10.0.0.1', 'fd00::1'].map((ip) => ({ ip }))
+      const ports = [{ name: 'http', port: 80, protocol: 'TCP' }]
+      story.cluster.seed(services, aService({ spec: { selector: {} } }))
+      story.cluster.seed(endpoints, {
+        apiVersion: 'v1',
+        kind: 'Endpoints',
+        metadata: { ...key },
+        subsets: [{ addresses, ports }],
+      })
+      await story.start()
+      change((object) => void (object.subsets = [{ addresses, ports: [{ name: 'http', port: 81, protocol: 'TCP' }] }]))
+      await story.settle()
+      change((object) => void (object.subsets = [{ addresses: addresses.slice(0, 1), ports }]))
+      for (let round = 0; round < 4; round++) await story.pass(2000)
+    },
+  }
+
+  it('is the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
+  it('is the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3, 4]))
 })

@@ -2,7 +2,7 @@ import { type EndpointSlice, endpointSlices, nodes, type Pod, pods, services } f
 import { aNode, aPod, aService } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
-import { expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { endpointSliceController } from './reconcile.ts'
 
 const key = { namespace: 'default', name: 'web' }
@@ -186,4 +186,5 @@ describe('the slices of a Service', () => {
   }
 
   it('end the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
+  it('end the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3, 4, 5]))
 })

@@ -2,6 +2,7 @@ import { type Endpoints, endpoints, pods, services } from '@binnacle/resources'
 import { aPod, aService } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { planSubsets } from './plan.ts'
 import { endpointsController } from './reconcile.ts'
 
@@ -100,4 +101,29 @@ describe('the endpoints controller', () => {
     await bench.pass(600_000)
     expect(writes()).toEqual([])
   })
+})
+
+describe('the Endpoints of a Service', () => {
+  const scenario: Scenario = {
+    controllers: () => [endpointsController()],
+    compares: [endpoints],
+    ignores: ['annotations'],
+    async run(story) {
+      story.cluster.seed(services, aService())
+      story.cluster.seed(services, aService({ name: 'short-lived' }))
+      for (let index = 0; index < 3; index++) story.cluster.seed(pods, webPod(index, true))
+      await story.start()
+      story.cluster.remove(pods, { namespace: 'default', name: 'p0' })
+      story.cluster.seed(pods, webPod(3, false))
+      await story.settle()
+      story.cluster.change(services, key, (service) => {
+        service.spec = { ...service.spec, ports: [{ name: 'http', port: 80, targetPort: 9090, protocol: 'TCP' }] }
+      })
+      story.cluster.remove(services, { namespace: 'default', name: 'short-lived' })
+      await story.settle()
+    },
+  }
+
+  it('are the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
+  it('are the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3, 4]))
 })

@@ -2,7 +2,7 @@ import { configMaps, namespaces, serviceAccounts } from '@binnacle/resources'
 import { aNamespace } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
-import { expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { rootCaController, serviceAccountController } from './reconcile.ts'
 
 const controllers = () => [serviceAccountController, rootCaController('authority')]
@@ -70,4 +70,5 @@ describe('a new namespace', () => {
     },
   }
   it('has the same in it wherever the controllers are killed', () => expectSameEndWhereverKilled(scenario))
+  it('has the same in it on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3]))
 })

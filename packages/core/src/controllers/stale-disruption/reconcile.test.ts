@@ -2,6 +2,7 @@ import { type PodCondition, pods } from '@binnacle/resources'
 import { aPod } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
+import { expectSameEndOnStaleViews, expectSameEndWhereverKilled, type Scenario } from '../crash-points.ts'
 import { msUntilStale, staleDisruptionController } from './reconcile.ts'
 
 const nowMs = Date.UTC(2026, 0, 1)
@@ -62,4 +63,22 @@ describe('staleDisruptionController', () => {
     await bench.pass(600_000)
     expect(writes()).toEqual([])
   })
+})
+
+describe('pods that were marked and not deleted', () => {
+  const scenario: Scenario = {
+    controllers: () => [staleDisruptionController],
+    compares: [pods],
+    async run(story) {
+      for (const name of ['a', 'b']) {
+        const pod = marked()
+        story.cluster.seed(pods, { ...pod, metadata: { ...pod.metadata, name } })
+      }
+      await story.start()
+      await story.pass(300_000)
+    },
+  }
+
+  it('end the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
+  it('end the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3]))
 })
