@@ -28,6 +28,34 @@ describe('the list of controllers', () => {
   })
 })
 
+describe('the stories of crashes and stale views', () => {
+  const index = readText('packages/core/src/index.ts')
+  // Whose only writes are Events, which are lost without harm and are no crash points.
+  const withoutStory = new Set(['volumeExpansionController', 'eventExpiry'])
+  const tests = repositoryFiles
+    .filter((file) => file.startsWith('packages/core/src/') && file.endsWith('.test.ts'))
+    .map(readText)
+  const running = index.slice(index.indexOf('export function allControllers'))
+  const loops = [...index.matchAll(/import \{([^}]*)\} from '\.\/controllers\/[^']*'/g)]
+    .flatMap(([, names = '']) => names.split(',').map((name) => name.trim()))
+    // What is imported and run as it is; the others are types, and parts of a controller.
+    .filter((name) => new RegExp(`(?:^ {4}|\\[|, |new )${name}\\b`, 'm').test(running))
+
+  it('know every loop that runs', () => {
+    expect(loops.length).toBeGreaterThan(35)
+    expect([...withoutStory].filter((name) => !loops.includes(name))).toEqual([])
+  })
+
+  it.each(['createScheduler', ...loops.filter((name) => !withoutStory.has(name))])('are told of %s', (name) => {
+    const isRun = new RegExp(`=> \\[[^\\]]*\\b${name}\\b`)
+    const told = (how: string): boolean => tests.some((text) => text.includes(`${how}(`) && isRun.test(text))
+    expect({ killed: told('expectSameEndWhereverKilled'), stale: told('expectSameEndOnStaleViews') }).toEqual({
+      killed: true,
+      stale: true,
+    })
+  })
+})
+
 describe('the list of kinds', () => {
   it('has every file that defines one', () => {
     const index = readText('packages/resources/src/kinds/index.ts')

@@ -7,6 +7,7 @@ import {
   type Condition,
   conflict,
   expired,
+  forbidden,
   formatKey,
   formatTime,
   generatedName,
@@ -18,6 +19,7 @@ import {
   notFound,
   type ObjectKey,
   parseFieldSelector,
+  StatusError,
   withCondition,
 } from '@binnacle/apimachinery'
 import type {
@@ -35,6 +37,7 @@ import type {
 } from '@binnacle/client'
 import {
   events,
+  namespaces,
   type Pod,
   pods,
   type ResourceDefinition,
@@ -236,6 +239,7 @@ export class FakeCluster implements Client {
       copy.metadata.name = generatedName(copy.metadata.generateName)
     this.#check({ verb: 'create', resource: resource.storageName, key: formatKey(keyOf(copy)) })
     if (this.#of(resource).has(formatKey(keyOf(copy)))) throw alreadyExists(resource, copy.metadata.name)
+    this.#checkNamespace(resource, copy)
     delete copy.metadata.uid
     this.#fillMetadata(resource, copy)
     resource.strategy.applyDefaults?.(copy)
@@ -485,6 +489,20 @@ export class FakeCluster implements Client {
       const error = refusal(write)
       if (error !== undefined) throw error
     }
+  }
+
+  // Namespaces that nobody has seeded are taken to be there; nothing is created in one that is being deleted.
+  #checkNamespace(resource: ResourceDefinition<any>, { metadata }: KubernetesObject): void {
+    const { namespace = '' } = metadata
+    const found = this.#of(namespaces).get(formatKey({ namespace: '', name: namespace }))
+    if (found?.metadata.deletionTimestamp === undefined) return
+    const why = `unable to create new content in namespace ${namespace} because it is being terminated`
+    const { status } = forbidden(resource, metadata.name, why)
+    const cause = { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated` }
+    throw new StatusError('Forbidden', status.message ?? '', {
+      ...status.details,
+      causes: [{ ...cause, field: 'metadata.namespace' }],
+    })
   }
 
   #record(verb: RecordedWrite['verb'], { resource, subresource }: WriteTarget, object: KubernetesObject): void {

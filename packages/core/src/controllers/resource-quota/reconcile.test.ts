@@ -91,6 +91,21 @@ describe('resourceQuotaController', () => {
     expect(used()).toEqual({ pods: '3' })
   })
 
+  it('counts a new quota again soon: what came while no API server knew its limits was not charged', async () => {
+    seedPods(2)
+    bench.cluster.seed(resourceQuotas, aQuota({ pods: '10' }))
+    const list = bench.cluster.list.bind(bench.cluster)
+    vi.spyOn(bench.cluster, 'list').mockImplementation(async (resource, options) => {
+      const found = await list(resource, options)
+      const isCounting = resource.kind === 'Pod' && options?.namespace === 'default'
+      if (isCounting && used() === undefined) bench.cluster.seed(pods, aPod({ name: 'late' }))
+      return found
+    })
+    await bench.start()
+    await bench.pass(10_000)
+    expect(used()).toEqual({ pods: '3' })
+  })
+
   it('forgets pods whose node is lost once their time is over', async () => {
     seedPods(1)
     bench.cluster.seed(resourceQuotas, aQuota({ pods: '10' }))
@@ -101,7 +116,7 @@ describe('resourceQuotaController', () => {
     })
     await bench.settle()
     expect(used()).toEqual({ pods: '1' })
-    await bench.pass(301_000)
+    await bench.pass(306_000)
     expect(used()).toEqual({ pods: '0' })
   })
 

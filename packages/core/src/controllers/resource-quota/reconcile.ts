@@ -12,6 +12,11 @@ import { isOutOfDate, planStatus } from './plan.ts'
 
 /** Every quota is counted anew after this time, for what no event tells of: pods that should have ended (`--resource-quota-sync-period`). */
 const resyncMs = 300_000
+/**
+ * So soon after its limits have changed a quota is counted once more: what API servers let in before they knew of them is charged nowhere. Longer than
+ * any of them is behind.
+ */
+const recountMs = 5000
 
 interface Work {
   readonly context: ReconcileContext
@@ -24,7 +29,8 @@ interface Work {
 
 /**
  * Keeps `status.used` of each ResourceQuota true. What is created is charged by the API server in the same commit as the object; here is counted what
- * goes away or changes, and everything when a quota is new or its limits change. Events are counted nowhere, as in kube-controller-manager.
+ * goes away or changes, and everything when a quota is new or its limits change, and once more a little later. Events are counted nowhere, as in
+ * kube-controller-manager.
  */
 export function resourceQuotaController(registry: ResourceRegistry): Controller {
   const counted = countedResources(registry)
@@ -99,6 +105,7 @@ async function reconcile(key: ObjectKey, { context, counted, stale, dueMs }: Wor
   // Most changes of a quota are charges: they are right as they are.
   const due = dueMs.get(text) ?? 0
   if (!stale.has(text) && !isOutOfDate(quota) && nowMs < due) return { requeueAfterMs: due - nowMs }
+  const afterMs = isOutOfDate(quota) ? recountMs : resyncMs
   stale.delete(text)
   const concerned = counted.filter((resource) => counts(quota, resource))
   const cached = concerned.map((resource) => ({
@@ -113,8 +120,8 @@ async function reconcile(key: ObjectKey, { context, counted, stale, dueMs }: Wor
     stale.add(text)
     throw error
   }
-  dueMs.set(text, nowMs + resyncMs)
-  return { requeueAfterMs: resyncMs }
+  dueMs.set(text, nowMs + afterMs)
+  return { requeueAfterMs: afterMs }
 }
 
 // The quota is read before what it counts, and written only if nobody has charged it since: so nothing that was created meanwhile is forgotten.
