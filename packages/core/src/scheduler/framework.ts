@@ -4,6 +4,7 @@ import type { ResourceDefinition } from '@binnacle/resources'
 import type { Log } from '../controller.ts'
 import type { ClusterState, PlacedPod } from './cluster-state.ts'
 import type { DefaultSelectors } from './default-selector.ts'
+import type { PluginArgs } from './plugin-args.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { Sortable } from './plugins/priority-sort.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
@@ -224,7 +225,7 @@ export interface PluginDefinition {
   readonly name: string
   /** Resources that it reads besides nodes, pods and what pods belong to. */
   readonly reads?: readonly ResourceDefinition<any>[]
-  create(handle: SchedulerHandle): Plugin
+  create(handle: SchedulerHandle, args: PluginArgs): Plugin
 }
 
 /** The plugins that pods of one `spec.schedulerName` are scheduled with. */

@@ -33,7 +33,7 @@ export class PlacementRules {
   avoidedTaints = new Int32Array(0)
   #epochs = new Uint32Array(0)
 
-  constructor(pod: SchedulablePod) {
+  constructor(pod: Pick<SchedulablePod, 'spec'>) {
     this.nodeSelector = pod.spec.nodeSelector
     const affinity = pod.spec.affinity?.nodeAffinity
     this.requiredTerms = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map(compileTerm)

@@ -1,4 +1,5 @@
 import type { Plugin, PluginDefinition, Profile, RequeueHints, SchedulerHandle } from './framework.ts'
+import { type PluginArgs, pluginArgsDefaults } from './plugin-args.ts'
 import { prioritySort } from './plugins/priority-sort.ts'
 import { inTreePlugins } from './plugins/registry.ts'
 
@@ -47,10 +48,11 @@ export function defaultProfile(
   handle: SchedulerHandle,
   schedulerName = defaultSchedulerName,
   further: readonly PluginDefinition[] = [],
+  args: PluginArgs = pluginArgsDefaults,
 ): Profile {
   const plugins = [...inTreePlugins, ...further.map((definition) => ({ definition, weight: 1 }))]
   return composeProfile(
     schedulerName,
-    plugins.map(({ definition, weight }) => ({ plugin: definition.create(handle), weight })),
+    plugins.map(({ definition, weight }) => ({ plugin: definition.create(handle, args), weight })),
   )
 }

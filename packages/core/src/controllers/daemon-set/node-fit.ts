@@ -44,12 +44,7 @@ export function withDaemonTolerations(spec: PodSpec | undefined): Toleration[] {
 export function nodeFitOf({ spec }: DaemonSet): (node: Node) => NodeFit {
   const podSpec = spec?.template.spec
   const tolerations = withDaemonTolerations(podSpec)
-  const rules = new PlacementRules({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: '' },
-    spec: { ...podSpec, containers: [], tolerations },
-  })
+  const rules = new PlacementRules({ spec: { ...podSpec, containers: [], tolerations } })
   return (node) => {
     const isNamed = !podSpec?.nodeName || podSpec.nodeName === node.metadata.name
     if (!isNamed || !rules.admits(node)) return { shouldRun: false, mayStay: false }

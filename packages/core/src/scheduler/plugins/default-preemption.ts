@@ -3,22 +3,11 @@ import type { PodDisruptionBudget } from '@binnacle/resources'
 import type { ClusterState, PlacedPod } from '../cluster-state.ts'
 import { fitErrorMessage } from '../fit-error.ts'
 import type { Cycle, FailedSearch, PostFilterPlugin, PostFilterResult } from '../framework.ts'
+import type { DefaultPreemptionArgs } from '../plugin-args.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import { requestOf } from '../pod-shape.ts'
 import { probeSlot } from '../slot-probe.ts'
 import { lackingTexts } from './resources-fit.ts'
-
-/** kube-scheduler `DefaultPreemptionArgs`: of how many nodes the victims are worked out before one is chosen. */
-export interface DefaultPreemptionArgs {
-  readonly minCandidateNodesPercentage: number
-  readonly minCandidateNodesAbsolute: number
-}
-
-/** The arguments when a configuration says nothing. */
-export const defaultPreemptionDefaults: DefaultPreemptionArgs = {
-  minCandidateNodesPercentage: 10,
-  minCandidateNodesAbsolute: 100,
-}
 
 /** A node with the pods that would have to go. */
 export interface PreemptionCandidate {

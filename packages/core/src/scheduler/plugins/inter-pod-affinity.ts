@@ -18,21 +18,8 @@ import {
 } from '../framework.ts'
 import { nodeChange } from '../node-table.ts'
 import { type LabelSums, sumsBy } from '../pod-counts.ts'
+import type { InterPodAffinityArgs } from '../plugin-args.ts'
 import type { PodShape } from '../pod-shape.ts'
-
-/** kube-scheduler `InterPodAffinityArgs`. */
-export interface InterPodAffinityArgs {
-  /** What a placed pod's required affinity for the incoming pod counts in scores. */
-  readonly hardPodAffinityWeight: number
-  /** Leaves preferences of placed pods out of the scores of pods that have none. */
-  readonly ignorePreferredTermsOfExistingPods: boolean
-}
-
-/** The arguments when a configuration says nothing. */
-export const interPodAffinityDefaults: InterPodAffinityArgs = {
-  hardPodAffinityWeight: 1,
-  ignorePreferredTermsOfExistingPods: false,
-}
 
 /** Pods by the value of a topology label. */
 interface Tally {

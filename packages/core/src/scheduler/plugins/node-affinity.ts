@@ -1,6 +1,7 @@
-import { normalize, type FilterPlugin, type ScorePlugin } from '../framework.ts'
+import { normalize, type Cycle, type FilterPlugin, type Plugin, type ScorePlugin } from '../framework.ts'
 import { nodeChange } from '../node-table.ts'
-import { breaks } from '../placement-rules.ts'
+import { breaks, PlacementRules } from '../placement-rules.ts'
+import type { NodeAffinityArgs } from '../plugin-args.ts'
 import { ruleFilter } from './node-rules.ts'
 
 /** Node selector and required node affinity. Pods that name their nodes (a DaemonSet's) are tried on those alone. */
@@ -25,4 +26,63 @@ export const nodeAffinityScore: ScorePlugin = {
     for (let i = 0; i < count; i++) scores[i] = affinityWeights[slots[i] as number] as number
     normalize(scores, count, false)
   },
+}
+
+/** The plugin; with `addedAffinity`, nodes must suit that as well as the pod's own. */
+export function createNodeAffinity({ addedAffinity }: NodeAffinityArgs): Required<Pick<Plugin, 'filter' | 'score'>> {
+  if (addedAffinity === undefined) return { filter: nodeAffinityFilter, score: nodeAffinityScore }
+  const added = new PlacementRules({ spec: { containers: [], affinity: { nodeAffinity: addedAffinity } } })
+  return { filter: withRequired(added), score: withPreferred(added) }
+}
+
+const isEnforced = (added: PlacementRules, slot: number): boolean =>
+  ((added.verdicts[slot] as number) & breaks.affinity) === 0
+
+function withRequired(added: PlacementRules): FilterPlugin {
+  if (added.admitsAll) return nodeAffinityFilter
+  const probe = new Int32Array(1)
+  return {
+    ...nodeAffinityFilter,
+    preFilter(cycle) {
+      const own = nodeAffinityFilter.preFilter(cycle)
+      return own === 'skip' ? 'filter' : own
+    },
+    filter(cycle, slots, count) {
+      added.refresh(cycle.cluster.table, slots, count)
+      let kept = 0
+      for (let i = 0; i < count; i++) {
+        const slot = slots[i] as number
+        if (isEnforced(added, slot)) slots[kept++] = slot
+      }
+      return nodeAffinityFilter.filter(cycle, slots, kept)
+    },
+    reasons: (cycle, slot) =>
+      isEnforced(added, slot)
+        ? nodeAffinityFilter.reasons(cycle, slot)
+        : ["node(s) didn't match scheduler-enforced node affinity"],
+    mayHelp(event, shape, cluster) {
+      if (!nodeAffinityFilter.mayHelp(event, shape, cluster)) return false
+      if (event.type !== 'node') return true
+      probe[0] = event.slot
+      added.refresh(cluster.table, probe, 1)
+      return isEnforced(added, event.slot)
+    },
+  }
+}
+
+function withPreferred(added: PlacementRules): ScorePlugin {
+  if (added.preferredTerms.length === 0) return nodeAffinityScore
+  return {
+    name: nodeAffinityScore.name,
+    preScore: () => 'score',
+    score({ cluster: { table }, shape }: Cycle, slots, count, scores) {
+      added.refresh(table, slots, count)
+      const own = shape.rules.affinityWeights
+      for (let i = 0; i < count; i++) {
+        const slot = slots[i] as number
+        scores[i] = (own[slot] as number) + (added.affinityWeights[slot] as number)
+      }
+      normalize(scores, count, false)
+    },
+  }
 }

@@ -10,6 +10,7 @@ import {
 } from '../framework.ts'
 import { nodeChange, type LabelColumn } from '../node-table.ts'
 import { breaks, type PlacementRules } from '../placement-rules.ts'
+import type { PodTopologySpreadArgs } from '../plugin-args.ts'
 import type { PodShape } from '../pod-shape.ts'
 import type { TopologySpreadConstraint } from '../scheduled-objects.ts'
 import { type PodMatcher, sumsBy } from '../pod-counts.ts'
@@ -55,21 +56,25 @@ export interface PodTopologySpread {
 }
 
 /**
- * Creates the plugin. Pods without constraints of their own are spread, where it can be had, over hosts (skew 3) and zones (skew 5)
- * together with the pods of their Services and controller: kube-scheduler's system defaults.
+ * Creates the plugin. Pods without constraints of their own are spread by the default constraints together with the pods of their
+ * Services and controller: the system's, or those that the arguments list.
  */
-export function createPodTopologySpread(defaults: DefaultSelectors): PodTopologySpread {
+export function createPodTopologySpread(defaults: DefaultSelectors, args: PodTopologySpreadArgs): PodTopologySpread {
   const compiled = new WeakMap<PodShape, Constraints>()
+  const isSystem = args.defaultingType === 'System'
+  const defaultsOf = isSystem ? systemDefaults : listedDefaults(args.defaultConstraints)
   const constraintsOf = (shape: PodShape): Constraints => {
+    if (shape.spreadConstraints.length === 0) return defaultsOf(shape, defaults.selectorFor(shape))
     let constraints = compiled.get(shape)
-    if (constraints === undefined) compiled.set(shape, (constraints = compile(shape)))
+    if (constraints === undefined) compiled.set(shape, (constraints = compile(shape, shape.spreadConstraints)))
     return constraints
   }
   return {
-    filter: new RequiredSpread((shape) => constraintsOf(shape).required),
-    score: new PreferredSpread((shape) =>
-      shape.spreadConstraints.length > 0 ? constraintsOf(shape).preferred : systemDefaults(shape, defaults),
+    // The system's defaults require nothing.
+    filter: new RequiredSpread((shape) =>
+      isSystem && shape.spreadConstraints.length === 0 ? [] : constraintsOf(shape).required,
     ),
+    score: new PreferredSpread((shape) => constraintsOf(shape).preferred, isSystem),
   }
 }
 
@@ -138,6 +143,7 @@ class RequiredSpread implements FilterPlugin {
 class PreferredSpread implements ScorePlugin {
   readonly name = 'PodTopologySpread'
   readonly #constraintsOf: (shape: PodShape) => readonly Constraint[]
+  readonly #isSystem: boolean
   readonly #scratch = new TallyScratch()
   #tallies: readonly Tally[] = []
   #weights: number[] = []
@@ -146,16 +152,18 @@ class PreferredSpread implements ScorePlugin {
   #seen = new Uint32Array(0)
   #mark = 0
 
-  constructor(constraintsOf: (shape: PodShape) => readonly Constraint[]) {
+  /** `isSystem`: pods without constraints of their own have the system's defaults. */
+  constructor(constraintsOf: (shape: PodShape) => readonly Constraint[], isSystem: boolean) {
     this.#constraintsOf = constraintsOf
+    this.#isSystem = isSystem
   }
 
   preScore(cycle: Cycle, slots: Int32Array, count: number): 'skip' | 'score' {
     const { shape } = cycle
     const constraints = this.#constraintsOf(shape)
     if (constraints.length === 0) return 'skip'
-    // A node without zone label still takes part in spreading over hosts, unless the pod's own constraints name the zone.
-    this.#needsAllLabels = shape.spreadConstraints.length > 0
+    // By the system's defaults a node without zone label still takes part in spreading over hosts.
+    this.#needsAllLabels = shape.spreadConstraints.length > 0 || !this.#isSystem
     this.#tallies = this.#scratch.talliesOf(cycle, constraints, this.#needsAllLabels)
     let counted = count
     if (this.#needsAllLabels)
@@ -307,14 +315,15 @@ function lacksLabel(tallies: readonly Tally[], slot: number): boolean {
   return false
 }
 
-function compile(shape: PodShape): Constraints {
+function compile(shape: PodShape, constraints: readonly TopologySpreadConstraint[], selector?: Selector): Constraints {
   const of = (effect: string): Constraint[] =>
-    shape.spreadConstraints.filter((c) => c.whenUnsatisfiable === effect).map((c) => compileOne(shape, c))
+    constraints
+      .filter((c) => c.whenUnsatisfiable === effect)
+      .map((c) => compileOne(shape, c, selector ?? selectorOf(shape, c)))
   return { required: of('DoNotSchedule'), preferred: of('ScheduleAnyway') }
 }
 
-function compileOne(shape: PodShape, constraint: TopologySpreadConstraint): Constraint {
-  const selector = selectorOf(shape, constraint)
+function compileOne(shape: PodShape, constraint: TopologySpreadConstraint, selector: Selector): Constraint {
   const excludes =
     (constraint.nodeAffinityPolicy === 'Ignore' ? 0 : breaks.affinity) |
     (constraint.nodeTaintsPolicy === 'Honor' ? breaks.taints : 0)
@@ -347,25 +356,23 @@ function selectorOf(shape: PodShape, { labelSelector, matchLabelKeys }: Topology
   return new Selector([...selectorFromLabelSelector(labelSelector).requirements, ...sameValues])
 }
 
-const defaultsBySelector = new WeakMap<Selector, readonly Constraint[]>()
+/** Constraints of pods that have none, by what the pods spread together with them match; undefined: the pod belongs to nothing. */
+type DefaultConstraints = (shape: PodShape, selector: Selector | undefined) => Constraints
 
-function systemDefaults(shape: PodShape, defaults: DefaultSelectors): readonly Constraint[] {
-  const selector = defaults.selectorFor(shape)
-  if (selector === undefined) return []
-  let constraints = defaultsBySelector.get(selector)
-  if (constraints === undefined) {
-    const shared = {
-      selector,
-      matcher: within(shape.namespace, selector),
-      minDomains: 1,
-      selfCount: 1,
-      excludes: breaks.affinity,
-    }
-    constraints = [
-      { ...shared, topologyKey: hostnameLabel, maxSkew: 3 },
-      { ...shared, topologyKey: zoneLabel, maxSkew: 5 },
-    ]
-    defaultsBySelector.set(selector, constraints)
+const noConstraints: Constraints = { required: [], preferred: [] }
+
+function listedDefaults(listed: readonly TopologySpreadConstraint[]): DefaultConstraints {
+  // A selector is worked out for one shape, so what is compiled of it is that shape's.
+  const bySelector = new WeakMap<Selector, Constraints>()
+  return (shape, selector) => {
+    if (selector === undefined || listed.length === 0) return noConstraints
+    let constraints = bySelector.get(selector)
+    if (constraints === undefined) bySelector.set(selector, (constraints = compile(shape, listed, selector)))
+    return constraints
   }
-  return constraints
 }
+
+const systemDefaults = listedDefaults([
+  { topologyKey: hostnameLabel, maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway' },
+  { topologyKey: zoneLabel, maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway' },
+])

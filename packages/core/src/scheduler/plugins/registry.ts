@@ -1,19 +1,18 @@
 import { podDisruptionBudgets } from '@binnacle/resources'
 import type { Plugin, PluginDefinition } from '../framework.ts'
-import { balancedAllocationScore } from './balanced-allocation.ts'
 import { defaultBinder } from './default-binder.ts'
-import { DefaultPreemption, defaultPreemptionDefaults } from './default-preemption.ts'
+import { DefaultPreemption } from './default-preemption.ts'
 import { evictVictims } from './evict-victims.ts'
 import { ImageLocality } from './image-locality.ts'
-import { nodeAffinityFilter, nodeAffinityScore } from './node-affinity.ts'
+import { createNodeAffinity } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
 import { nodePorts } from './node-ports.ts'
 import { nodeUnschedulable } from './node-rules.ts'
 import { nodeVolumeLimits } from './node-volume-limits.ts'
 import { createPodTopologySpread } from './pod-topology-spread.ts'
 import { prioritySort } from './priority-sort.ts'
-import { InterPodAffinityFilter, interPodAffinityDefaults, InterPodAffinityScore } from './inter-pod-affinity.ts'
-import { leastAllocatedScore, resourcesFit } from './resources-fit.ts'
+import { InterPodAffinityFilter, InterPodAffinityScore } from './inter-pod-affinity.ts'
+import { balancedScore, resourcesFitFilter, resourcesFitScore } from './resource-strategies.ts'
 import { schedulingGates } from './scheduling-gates.ts'
 import { taintFilter, taintScore } from './taint-toleration.ts'
 import { volumeBinding } from './volume-binding.ts'
@@ -26,30 +25,55 @@ function stateless(name: string, points: Omit<Plugin, 'name'>): PluginDefinition
   return { name, create: () => plugin }
 }
 
+const nodeAffinity: PluginDefinition = {
+  name: 'NodeAffinity',
+  create: (_, args) => ({ name: 'NodeAffinity', ...createNodeAffinity(args.NodeAffinity) }),
+}
+
+const nodeResourcesFit: PluginDefinition = {
+  name: 'NodeResourcesFit',
+  create: ({ cluster: { table } }, { NodeResourcesFit: args }) => ({
+    name: 'NodeResourcesFit',
+    filter: resourcesFitFilter(table, args),
+    score: resourcesFitScore(table, args),
+  }),
+}
+
+const balancedAllocation: PluginDefinition = {
+  name: 'NodeResourcesBalancedAllocation',
+  create: ({ cluster: { table } }, args) => ({
+    name: 'NodeResourcesBalancedAllocation',
+    score: balancedScore(table, args.NodeResourcesBalancedAllocation),
+  }),
+}
+
 const podTopologySpread: PluginDefinition = {
   name: 'PodTopologySpread',
-  create: ({ defaults }) => ({ name: 'PodTopologySpread', ...createPodTopologySpread(defaults) }),
+  create: ({ defaults }, args) => ({
+    name: 'PodTopologySpread',
+    ...createPodTopologySpread(defaults, args.PodTopologySpread),
+  }),
 }
 
 const interPodAffinity: PluginDefinition = {
   name: 'InterPodAffinity',
-  create: () => ({
+  create: (_, args) => ({
     name: 'InterPodAffinity',
     filter: new InterPodAffinityFilter(),
-    score: new InterPodAffinityScore(interPodAffinityDefaults),
+    score: new InterPodAffinityScore(args.InterPodAffinity),
   }),
 }
 
 const defaultPreemption: PluginDefinition = {
   name: 'DefaultPreemption',
   reads: [podDisruptionBudgets],
-  create(handle) {
+  create(handle, args) {
     const actions = {
       budgets: () => handle.informer(podDisruptionBudgets).all(),
       random: Math.random,
       evict: evictVictims(handle),
     }
-    return { name: 'DefaultPreemption', postFilter: new DefaultPreemption(defaultPreemptionDefaults, actions) }
+    return { name: 'DefaultPreemption', postFilter: new DefaultPreemption(args.DefaultPreemption, actions) }
   },
 }
 
@@ -60,9 +84,9 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: stateless('NodeUnschedulable', { filter: nodeUnschedulable }), weight: 1 },
   { definition: stateless('NodeName', { filter: nodeName }), weight: 1 },
   { definition: stateless('TaintToleration', { filter: taintFilter, score: taintScore }), weight: 3 },
-  { definition: stateless('NodeAffinity', { filter: nodeAffinityFilter, score: nodeAffinityScore }), weight: 2 },
+  { definition: nodeAffinity, weight: 2 },
   { definition: stateless('NodePorts', { filter: nodePorts }), weight: 1 },
-  { definition: stateless('NodeResourcesFit', { filter: resourcesFit, score: leastAllocatedScore }), weight: 1 },
+  { definition: nodeResourcesFit, weight: 1 },
   { definition: volumeRestrictions, weight: 1 },
   { definition: nodeVolumeLimits, weight: 1 },
   { definition: volumeBinding, weight: 1 },
@@ -70,7 +94,7 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: podTopologySpread, weight: 2 },
   { definition: interPodAffinity, weight: 2 },
   { definition: defaultPreemption, weight: 1 },
-  { definition: stateless('NodeResourcesBalancedAllocation', { score: balancedAllocationScore }), weight: 1 },
+  { definition: balancedAllocation, weight: 1 },
   {
     definition: { name: 'ImageLocality', create: () => ({ name: 'ImageLocality', score: new ImageLocality() }) },
     weight: 1,

@@ -33,8 +33,6 @@ import { type ClaimsToPlace, claimsToPlace, isFullyBound, placeOnNode } from './
 import { keyOfObject } from './volume-restrictions.ts'
 
 const name = 'VolumeBinding'
-/** How long a pod waits for its volumes before it is tried again (kube-scheduler `bindTimeoutSeconds`). */
-const bindTimeoutMs = 600_000
 
 /**
  * Sees to it that a pod's volumes can be reached from its node, and that claims which wait for the pod get their volumes there. What is
@@ -43,9 +41,9 @@ const bindTimeoutMs = 600_000
 export const volumeBinding: PluginDefinition = {
   name,
   reads: volumeResources,
-  create(handle) {
+  create(handle, { VolumeBinding: { bindTimeoutSeconds } }) {
     const state = volumeStateOf(handle)
-    const binder = new VolumeBinder(handle, state)
+    const binder = new VolumeBinder(handle, state, bindTimeoutSeconds * 1000)
     return { name, filter: new VolumeBindingFilter(state), reserve: binder, preBind: binder }
   },
 }
@@ -127,10 +125,13 @@ class VolumeBinder implements ReservePlugin, PreBindPlugin {
   readonly #handle: SchedulerHandle
   readonly #client: Client
   readonly #state: VolumeState
+  readonly #bindTimeoutMs: number
   readonly #decided = new Map<string, Decided>()
 
-  constructor(handle: SchedulerHandle, state: VolumeState) {
+  /** `bindTimeoutMs`: how long a pod waits for its volumes before it is tried again. */
+  constructor(handle: SchedulerHandle, state: VolumeState, bindTimeoutMs: number) {
     this.#handle = handle
+    this.#bindTimeoutMs = bindTimeoutMs
     this.#client = handle.client
     this.#state = state
   }
@@ -196,7 +197,7 @@ class VolumeBinder implements ReservePlugin, PreBindPlugin {
     const stopListening = this.#state.onChange(check)
     const stopTimer = this.#handle.setTimer(
       () => reject(new Error('binding volumes: context deadline exceeded')),
-      bindTimeoutMs,
+      this.#bindTimeoutMs,
     )
     signal.addEventListener('abort', giveUp, { once: true })
     if (signal.aborted) giveUp()

@@ -2,11 +2,12 @@ import { SeededRandom } from '@binnacle/testing'
 import { describe, expect, it } from 'vitest'
 import { ClusterState } from '../cluster-state.ts'
 import { DefaultSelectors } from '../default-selector.ts'
+import { pluginArgsDefaults } from '../plugin-args.ts'
 import { defaultProfile } from '../profile.ts'
 import { testHandle } from './test-handle.ts'
 import { NodePicker } from '../schedule-one.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
-import { randomNode, randomPod } from './random-cluster.ts'
+import { randomArgs, randomNode, randomPod } from './random-cluster.ts'
 import { referenceFilter, referenceScores, type ReferenceNode, type ReferenceSelectors } from './reference-scheduler.ts'
 
 /** Labels of the namespaces that random pods are in. */
@@ -69,15 +70,21 @@ function groupings(): { defaults: DefaultSelectors; selectors: ReferenceSelector
   return { defaults, selectors: { services: [{ app: 'web' }], controllers: { 'ReplicaSet/db': { app: 'db' } } } }
 }
 
-describe('the fast plugins', () => {
+const configurations = [
+  { name: 'with the default arguments', argsOf: () => pluginArgsDefaults },
+  { name: 'with arguments of all sorts', argsOf: (seed: number) => randomArgs(new SeededRandom(seed)) },
+]
+
+describe.each(configurations)('the fast plugins $name', ({ argsOf }) => {
   it.each(seeds)('filter as the plain ones do, and for the same reasons (seed %i)', (seed) => {
-    const { random, cluster, defaults, nodes } = randomCluster(seed)
-    const { filters } = defaultProfile(testHandle(cluster, defaults))
+    const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const setting = { namespaces, selectors, args: argsOf(seed) }
+    const { filters } = defaultProfile(testHandle(cluster, defaults), 'default-scheduler', [], setting.args)
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       expect(fastVerdicts(cluster, filters, pod)).toEqual(
         Object.fromEntries(
-          nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes, namespaces)) ?? 'fits']),
+          nodes.map((n) => [n.node.metadata.name, inOrder(referenceFilter(pod, n, nodes, setting)) ?? 'fits']),
         ),
       )
     }
@@ -85,11 +92,12 @@ describe('the fast plugins', () => {
 
   it.each(seeds)('score as the plain ones do (seed %i)', (seed) => {
     const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
-    const { scores } = defaultProfile(testHandle(cluster, defaults))
+    const setting = { namespaces, selectors, args: argsOf(seed) }
+    const { scores } = defaultProfile(testHandle(cluster, defaults), 'default-scheduler', [], setting.args)
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
       const candidates = nodes.filter(() => random.chance(0.6))
-      const expected = referenceScores(pod, candidates, nodes, selectors, namespaces)
+      const expected = referenceScores(pod, candidates, nodes, setting)
       const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
       const slots = Int32Array.from(candidates, (c) => cluster.table.slotOf(c.node.metadata.name))
       cycle.shape.rules.refresh(cluster.table, slots, slots.length)
@@ -106,12 +114,13 @@ describe('the fast plugins', () => {
 
   it.each(seeds)('together find a node exactly when there is one, among the best (seed %i)', (seed) => {
     const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
-    const profile = defaultProfile(testHandle(cluster, defaults))
+    const setting = { namespaces, selectors, args: argsOf(seed) }
+    const profile = defaultProfile(testHandle(cluster, defaults), 'default-scheduler', [], setting.args)
     const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: () => random.next() })
     for (let i = 0; i < 10; i++) {
       const pod = randomPod(random, `pod-${i}`)
-      const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes, namespaces) === undefined)
-      const byPlugin = referenceScores(pod, feasible, nodes, selectors, namespaces)
+      const feasible = nodes.filter((n) => referenceFilter(pod, n, nodes, setting) === undefined)
+      const byPlugin = referenceScores(pod, feasible, nodes, setting)
       const totals = feasible.map((_, n) =>
         profile.scores.reduce((sum, { plugin, weight }) => sum + weight * (byPlugin[plugin.name]?.[n] ?? 0), 0),
       )

@@ -8,7 +8,7 @@ import { defaultProfile } from '../profile.ts'
 import { NodePicker } from '../schedule-one.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import { randomNode, randomPod } from './random-cluster.ts'
-import { referenceFilter, type ReferenceNode } from './reference-scheduler.ts'
+import { plainSetting, referenceFilter, type ReferenceNode } from './reference-scheduler.ts'
 import { testHandle } from './test-handle.ts'
 
 const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
@@ -49,7 +49,7 @@ function plainVictims(
   const fitsWith = (kept: readonly SchedulablePod[]): boolean => {
     const left = { node: node.node, pods: [...node.pods.filter((p) => !lower.includes(p)), ...kept] }
     const all = nodes.map((n) => (n === node ? left : n))
-    return referenceFilter(pod, left, all, {}) === undefined
+    return referenceFilter(pod, left, all, plainSetting) === undefined
   }
   if (lower.length === 0 || !fitsWith([])) return undefined
   const seen = { one: 0, two: 0 }

@@ -1,5 +1,6 @@
 import type { SeededRandom } from '@binnacle/testing'
 import type { PodAffinityTerm } from '@binnacle/resources'
+import type { PluginArgs } from '../plugin-args.ts'
 import type { ContainerSpec, SchedulableNode, SchedulablePod, Taint, Toleration } from '../scheduled-objects.ts'
 
 const imageSizes: Readonly<Record<string, number>> = {
@@ -182,4 +183,39 @@ function randomSpread(
     ...(random.chance(0.3) ? { nodeTaintsPolicy: random.pick(['Honor', 'Ignore']) } : {}),
     ...(random.chance(0.2) ? { matchLabelKeys: ['track'] } : {}),
   }))
+}
+
+/** Arguments of plugins, none of them as by default. */
+export function randomArgs(random: SeededRandom): PluginArgs {
+  const resources = ['cpu', 'memory', 'ephemeral-storage', 'example.com/gpu', 'example.com/absent']
+    .filter((name) => name === 'cpu' || random.chance(0.6))
+    .map((name) => ({ name, weight: 1 + random.below(9) }))
+  const type = random.pick(['LeastAllocated', 'MostAllocated', 'RequestedToCapacityRatio'] as const)
+  const shape = [0, 30, 55, 100]
+    .filter(() => random.chance(0.8))
+    .map((utilization) => ({ utilization, score: random.below(11) }))
+  return {
+    DefaultPreemption: { minCandidateNodesPercentage: 50, minCandidateNodesAbsolute: 1 },
+    InterPodAffinity: {
+      hardPodAffinityWeight: random.below(101),
+      ignorePreferredTermsOfExistingPods: random.chance(0.5),
+    },
+    NodeAffinity: random.chance(0.7) ? { addedAffinity: randomNodeAffinity(random) } : {},
+    NodeResourcesBalancedAllocation: { resources: resources.map(({ name }) => ({ name, weight: 1 })) },
+    NodeResourcesFit: {
+      ignoredResources: random.chance(0.3) ? ['example.com/gpu'] : [],
+      ignoredResourceGroups: random.chance(0.2) ? ['example.com'] : [],
+      scoringStrategy: {
+        type,
+        resources,
+        ...(type === 'RequestedToCapacityRatio' ? { requestedToCapacityRatio: { shape } } : {}),
+      },
+    },
+    PodTopologySpread: {
+      defaultingType: 'List',
+      // The plugins find the selector, whatever stands here.
+      defaultConstraints: randomSpread(random, 'web'),
+    },
+    VolumeBinding: { bindTimeoutSeconds: 1 },
+  }
 }

@@ -1,5 +1,6 @@
 import type { LabelSelector } from '@binnacle/apimachinery'
 import type { PodAffinityTerm } from '@binnacle/resources'
+import type { InterPodAffinityArgs } from '../plugin-args.ts'
 import type { SchedulablePod, SelectorRequirement } from '../scheduled-objects.ts'
 import { holds, type ReferenceNode } from './reference-scheduler.ts'
 
@@ -95,8 +96,9 @@ export function referenceAffinityScores(
   candidates: readonly ReferenceNode[],
   all: readonly ReferenceNode[],
   namespaces: ReferenceNamespaces,
-  hardWeight: number,
+  { hardPodAffinityWeight, ignorePreferredTermsOfExistingPods }: InterPodAffinityArgs,
 ): number[] {
+  if (ignorePreferredTermsOfExistingPods && preferredOf(pod).length === 0) return candidates.map(() => 0)
   const isNear = (a: ReferenceNode, b: ReferenceNode, t: PodAffinityTerm): boolean =>
     valueOf(a, t) !== undefined && valueOf(a, t) === valueOf(b, t)
   const raw = candidates.map((candidate) => {
@@ -107,7 +109,8 @@ export function referenceAffinityScores(
       for (const p of n.pods) {
         for (const { weight, podAffinityTerm: t } of preferredOf(p))
           if (means(p, t, pod, namespaces) && isNear(n, candidate, t)) score += weight
-        for (const t of affinityOf(p)) if (means(p, t, pod, namespaces) && isNear(n, candidate, t)) score += hardWeight
+        for (const t of affinityOf(p))
+          if (means(p, t, pod, namespaces) && isNear(n, candidate, t)) score += hardPodAffinityWeight
       }
     }
     return score

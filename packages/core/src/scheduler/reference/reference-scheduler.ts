@@ -1,5 +1,5 @@
 import type {
-  ContainerSpec,
+  NodeAffinity,
   NodeSelectorTerm,
   SchedulableNode,
   SchedulablePod,
@@ -9,7 +9,9 @@ import type {
   TopologySpreadConstraint,
 } from '../scheduled-objects.ts'
 
+import { type PluginArgs, pluginArgsDefaults, type PodTopologySpreadArgs } from '../plugin-args.ts'
 import { referenceAffinity, referenceAffinityScores, type ReferenceNamespaces } from './reference-affinity.ts'
+import { referenceBalance, referenceFit, referenceFitScore } from './reference-resources.ts'
 
 /**
  * Each plugin once more, as plainly as it can be said: one pod, one node, lists of objects, nothing remembered. Slow; random tests
@@ -28,21 +30,35 @@ export interface ReferenceSelectors {
   readonly controllers: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
+/** What a decision depends on besides the nodes and the pods on them. */
+export interface ReferenceSetting {
+  readonly namespaces: ReferenceNamespaces
+  readonly selectors: ReferenceSelectors
+  readonly args: PluginArgs
+}
+
+/** Nothing belongs together, and the arguments are the default ones. */
+export const plainSetting: ReferenceSetting = {
+  namespaces: {},
+  selectors: { services: [], controllers: {} },
+  args: pluginArgsDefaults,
+}
+
 /** Why the node cannot take the pod by the first plugin that says so; undefined when it can. */
 export function referenceFilter(
   pod: SchedulablePod,
   candidate: ReferenceNode,
   all: readonly ReferenceNode[],
-  namespaces: ReferenceNamespaces,
+  setting: ReferenceSetting,
 ): { readonly plugin: string; readonly reasons: readonly string[] } | undefined {
   const checks: readonly [string, () => string[]][] = [
     ['NodeUnschedulable', () => unschedulable(pod, candidate.node)],
     ['TaintToleration', () => taints(pod, candidate.node)],
-    ['NodeAffinity', () => affinity(pod, candidate.node)],
+    ['NodeAffinity', () => addedAffinity(setting.args, candidate.node) ?? affinity(pod, candidate.node)],
     ['NodePorts', () => ports(pod, candidate)],
-    ['NodeResourcesFit', () => fit(pod, candidate)],
-    ['PodTopologySpread', () => spread(pod, candidate, all)],
-    ['InterPodAffinity', () => referenceAffinity(pod, candidate, all, namespaces)],
+    ['NodeResourcesFit', () => referenceFit(pod, candidate, setting.args.NodeResourcesFit)],
+    ['PodTopologySpread', () => spread(pod, candidate, all, setting)],
+    ['InterPodAffinity', () => referenceAffinity(pod, candidate, all, setting.namespaces)],
   ]
   for (const [plugin, check] of checks) {
     const reasons = check()
@@ -56,22 +72,25 @@ export function referenceScores(
   pod: SchedulablePod,
   candidates: readonly ReferenceNode[],
   all: readonly ReferenceNode[],
-  selectors: ReferenceSelectors,
-  namespaces: ReferenceNamespaces,
+  setting: ReferenceSetting,
 ): Readonly<Record<string, readonly number[]>> {
+  const { args, namespaces } = setting
+  const added = args.NodeAffinity.addedAffinity
   return {
     TaintToleration: scaled(
       candidates.map((c) => avoided(pod, c.node)),
       true,
     ),
     NodeAffinity: scaled(
-      candidates.map((c) => preferred(pod, c.node)),
+      candidates.map((c) => preferred(pod.spec.affinity?.nodeAffinity, c.node) + preferred(added, c.node)),
       false,
     ),
-    NodeResourcesFit: candidates.map((c) => leastAllocated(pod, c)),
-    NodeResourcesBalancedAllocation: candidates.map((c) => balanced(pod, c)),
-    PodTopologySpread: spreadScores(pod, candidates, all, selectors),
-    InterPodAffinity: referenceAffinityScores(pod, candidates, all, namespaces, 1),
+    NodeResourcesFit: candidates.map((c) => referenceFitScore(pod, c, args.NodeResourcesFit)),
+    NodeResourcesBalancedAllocation: candidates.map((c) =>
+      referenceBalance(pod, c, args.NodeResourcesBalancedAllocation.resources),
+    ),
+    PodTopologySpread: spreadScores(pod, candidates, all, setting),
+    InterPodAffinity: referenceAffinityScores(pod, candidates, all, namespaces, args.InterPodAffinity),
     ImageLocality: candidates.map((c) => imageScore(pod, c, all)),
   }
 }
@@ -136,8 +155,14 @@ function affinity(pod: SchedulablePod, node: SchedulableNode): string[] {
   return selected && admitted ? [] : ["node(s) didn't match Pod's node affinity/selector"]
 }
 
-function preferred(pod: SchedulablePod, node: SchedulableNode): number {
-  const terms = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
+function addedAffinity({ NodeAffinity }: PluginArgs, node: SchedulableNode): string[] | undefined {
+  const required = NodeAffinity.addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  if (required === undefined || required.nodeSelectorTerms.some((term) => termHolds(term, node))) return undefined
+  return ["node(s) didn't match scheduler-enforced node affinity"]
+}
+
+function preferred(nodeAffinity: NodeAffinity | undefined, node: SchedulableNode): number {
+  const terms = nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
   return terms.filter((t) => termHolds(t.preference, node)).reduce((sum, t) => sum + t.weight, 0)
 }
 
@@ -155,76 +180,6 @@ function ports(pod: SchedulablePod, { pods }: ReferenceNode): string[] {
     ),
   )
   return clash ? ["node(s) didn't have free ports for the requested pod ports"] : []
-}
-
-const units: Readonly<Record<string, number>> = { m: 1 / 1000, Mi: 1024 ** 2, Gi: 1024 ** 3, '': 1 }
-
-/** Reads the few forms of quantities that the tests write. */
-function amount(resource: string, quantity: string | number | undefined): number {
-  const [, digits = '0', unit = ''] = /^(\d+)(\D*)$/.exec(String(quantity ?? '0')) ?? []
-  return Number(digits) * (units[unit] ?? 1) * (resource === 'cpu' ? 1000 : 1)
-}
-
-/** What a pod takes of a resource; `assumed` stands for containers that do not say. */
-export function referenceRequest(pod: SchedulablePod, resource: string, assumed = 0): number {
-  const of = (c: ContainerSpec): number => {
-    const quantity = c.resources?.requests?.[resource]
-    return quantity === undefined ? assumed : amount(resource, quantity)
-  }
-  const sum = (containers: readonly ContainerSpec[]): number => containers.reduce((total, c) => total + of(c), 0)
-  const inits = pod.spec.initContainers ?? []
-  const isSidecar = (c: ContainerSpec): boolean => c.restartPolicy === 'Always'
-  const whenStarting = inits.map((c, i) => {
-    const before = sum(inits.slice(0, i).filter(isSidecar))
-    return before + of(c)
-  })
-  const running = sum(pod.spec.containers) + sum(inits.filter(isSidecar))
-  return Math.max(running, ...whenStarting) + amount(resource, pod.spec.overhead?.[resource])
-}
-
-const resourcesOf = (pod: SchedulablePod): string[] => {
-  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
-  return [
-    ...new Set([
-      ...containers.flatMap((c) => Object.keys(c.resources?.requests ?? {})),
-      ...Object.keys(pod.spec.overhead ?? {}),
-    ]),
-  ]
-}
-
-function fit(pod: SchedulablePod, { node, pods }: ReferenceNode): string[] {
-  const allocatable = node.status?.allocatable ?? {}
-  const reasons: string[] = []
-  if (pods.length + 1 > amount('pods', allocatable.pods)) reasons.push('Too many pods')
-  for (const resource of resourcesOf(pod)) {
-    const wanted = referenceRequest(pod, resource)
-    const taken = pods.reduce((sum, p) => sum + referenceRequest(p, resource), 0)
-    if (wanted > 0 && taken + wanted > amount(resource, allocatable[resource])) reasons.push(`Insufficient ${resource}`)
-  }
-  return reasons
-}
-
-const assumedByResource: Readonly<Record<string, number>> = { cpu: 100, memory: 200 * 1024 * 1024 }
-
-function leastAllocated(pod: SchedulablePod, { node, pods }: ReferenceNode): number {
-  const shares = ['cpu', 'memory'].flatMap((resource) => {
-    const total = amount(resource, node.status?.allocatable?.[resource])
-    if (total === 0) return []
-    const taken = [...pods, pod].reduce((sum, p) => sum + referenceRequest(p, resource, assumedByResource[resource]), 0)
-    return [taken > total ? 0 : Math.floor(((total - taken) * 100) / total)]
-  })
-  return shares.length === 0 ? 0 : Math.floor(shares.reduce((a, b) => a + b, 0) / shares.length)
-}
-
-function balanced(pod: SchedulablePod, { node, pods }: ReferenceNode): number {
-  if (referenceRequest(pod, 'cpu') === 0 && referenceRequest(pod, 'memory') === 0) return 0
-  const shares = ['cpu', 'memory'].flatMap((resource) => {
-    const total = amount(resource, node.status?.allocatable?.[resource])
-    const taken = [...pods, pod].reduce((sum, p) => sum + referenceRequest(p, resource), 0)
-    return total === 0 ? [] : [Math.min(1, taken / total)]
-  })
-  const [a = 0, b = a] = shares
-  return Math.trunc((1 - Math.abs(a - b) / 2) * 100)
 }
 
 function imageScore(pod: SchedulablePod, { node }: ReferenceNode, all: readonly ReferenceNode[]): number {
@@ -281,8 +236,13 @@ const takesPart = (pod: SchedulablePod, { node }: ReferenceNode, c: TopologySpre
 const hasAll = ({ node }: ReferenceNode, constraints: readonly TopologySpreadConstraint[]): boolean =>
   constraints.every((c) => node.metadata.labels?.[c.topologyKey] !== undefined)
 
-function spread(pod: SchedulablePod, candidate: ReferenceNode, all: readonly ReferenceNode[]): string[] {
-  const constraints = (pod.spec.topologySpreadConstraints ?? []).filter((c) => c.whenUnsatisfiable === 'DoNotSchedule')
+function spread(
+  pod: SchedulablePod,
+  candidate: ReferenceNode,
+  all: readonly ReferenceNode[],
+  setting: ReferenceSetting,
+): string[] {
+  const constraints = constraintsOf(pod, setting).filter((c) => c.whenUnsatisfiable === 'DoNotSchedule')
   for (const c of constraints) {
     const domain = candidate.node.metadata.labels?.[c.topologyKey]
     if (domain === undefined) return ["node(s) didn't match pod topology spread constraints (missing required label)"]
@@ -300,13 +260,24 @@ function spread(pod: SchedulablePod, candidate: ReferenceNode, all: readonly Ref
   return []
 }
 
-function defaultConstraints(pod: SchedulablePod, selectors: ReferenceSelectors): TopologySpreadConstraint[] {
+function constraintsOf(pod: SchedulablePod, { selectors, args }: ReferenceSetting): TopologySpreadConstraint[] {
+  const own = pod.spec.topologySpreadConstraints ?? []
+  return own.length > 0 ? own : defaultConstraints(pod, selectors, args.PodTopologySpread)
+}
+
+function defaultConstraints(
+  pod: SchedulablePod,
+  selectors: ReferenceSelectors,
+  args: PodTopologySpreadArgs,
+): TopologySpreadConstraint[] {
   const labels = pod.metadata.labels ?? {}
   const matching = selectors.services.filter((s) => Object.entries(s).every(([key, value]) => labels[key] === value))
   const owner = pod.metadata.ownerReferences?.find((o) => o.controller === true)
   const own = owner === undefined ? {} : (selectors.controllers[`${owner.kind}/${owner.name}`] ?? {})
   const matchLabels = Object.assign({}, ...matching, own) as Record<string, string>
   if (Object.keys(matchLabels).length === 0) return []
+  if (args.defaultingType === 'List')
+    return args.defaultConstraints.map((c) => ({ ...c, labelSelector: { matchLabels }, matchLabelKeys: [] }))
   const shared = { whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels } }
   return [
     { ...shared, topologyKey: 'kubernetes.io/hostname', maxSkew: 3 },
@@ -318,13 +289,13 @@ function spreadScores(
   pod: SchedulablePod,
   candidates: readonly ReferenceNode[],
   all: readonly ReferenceNode[],
-  selectors: ReferenceSelectors,
+  setting: ReferenceSetting,
 ): number[] {
-  const own = pod.spec.topologySpreadConstraints ?? []
-  const constraints =
-    own.length > 0 ? own.filter((c) => c.whenUnsatisfiable === 'ScheduleAnyway') : defaultConstraints(pod, selectors)
+  const constraints = constraintsOf(pod, setting).filter((c) => c.whenUnsatisfiable === 'ScheduleAnyway')
   if (constraints.length === 0) return candidates.map(() => 0)
-  const counted = own.length > 0 ? candidates.filter((c) => hasAll(c, constraints)) : candidates
+  const isSystem = setting.args.PodTopologySpread.defaultingType === 'System'
+  const needsAll = (pod.spec.topologySpreadConstraints ?? []).length > 0 || !isSystem
+  const counted = needsAll ? candidates.filter((c) => hasAll(c, constraints)) : candidates
   const valueOf = (n: ReferenceNode, c: TopologySpreadConstraint): string | undefined =>
     n.node.metadata.labels?.[c.topologyKey]
   const raw = candidates.map((candidate) => {
@@ -337,9 +308,7 @@ function spreadScores(
       const domains = isHost ? counted.length : new Set(counted.map((n) => valueOf(n, c) ?? '')).size
       const members = isHost
         ? [candidate]
-        : all.filter(
-            (n) => valueOf(n, c) === value && takesPart(pod, n, c) && (own.length === 0 || hasAll(n, constraints)),
-          )
+        : all.filter((n) => valueOf(n, c) === value && takesPart(pod, n, c) && (!needsAll || hasAll(n, constraints)))
       const pods = members.reduce((sum, n) => sum + countOn(n, pod, c), 0)
       score += pods * Math.log(domains + 2) + (c.maxSkew - 1)
     }

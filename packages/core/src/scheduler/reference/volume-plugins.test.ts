@@ -17,6 +17,7 @@ import { aClaim, aHost, aStorageClass, aVolume, onHosts } from '../../volumes/vo
 import { ClusterState } from '../cluster-state.ts'
 import { DefaultSelectors } from '../default-selector.ts'
 import type { FilterPlugin, SchedulerHandle } from '../framework.ts'
+import { pluginArgsDefaults } from '../plugin-args.ts'
 import { nodeVolumeLimits } from '../plugins/node-volume-limits.ts'
 import { volumeBinding } from '../plugins/volume-binding.ts'
 import { volumeRestrictions } from '../plugins/volume-restrictions.ts'
@@ -154,7 +155,7 @@ describe('the volume plugins', () => {
     const random = new SeededRandom(seed)
     const world = await randomWorld(random)
     const filters = [volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone].map(
-      (definition) => definition.create(world.handle).filter as FilterPlugin,
+      (definition) => definition.create(world.handle, pluginArgsDefaults).filter as FilterPlugin,
     )
     for (let i = 0; i < 12; i++) {
       const pod = randomPod(random, `pod-${i}`)
