@@ -50,6 +50,7 @@ export class RawConnection {
 
   /** Sends a whole request, head and body, of latin1 text. */
   send(request: string): Promise<RawAnswer> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the connection was closed'))
     this.#head = ''
     this.#rest = undefined
     this.#tail = ''

@@ -30,3 +30,6 @@ export const aliasesMax = 500
 export const queryObjectsMax = 2_000_000
 /** How often an open WebSocket shows that it lives, and its credentials are checked again, in milliseconds. */
 export const socketCheckIntervalMs = 20_000
+
+/** How long a connection is kept without a request: as long as Go's clients keep theirs, as kube-apiserver does. Node's five seconds cut them off in the middle of a pause. */
+export const idleConnectionMsMax = 90_000

@@ -39,3 +39,11 @@ describe('the port without TLS', () => {
     socket.close()
   })
 })
+
+describe('a connection without a request', () => {
+  it('is kept as long as clients keep theirs', async () => {
+    const answer = await api.send('GET', '/version')
+    expect(answer.headers['keep-alive']).toBe('timeout=90')
+    expect((await fetch(`${plain}/version`)).headers.get('keep-alive')).toBe('timeout=90')
+  })
+})

@@ -7,7 +7,7 @@ import { DEFAULT_CIPHERS, type TLSSocket } from 'node:tls'
 import { StatusError } from '@binnacle/apimachinery'
 import { type Authenticator, type Credentials, impersonate, type Impersonation } from '@binnacle/apiserver'
 import type { Log } from '../log.ts'
-import { drainMsMax } from '../limits.ts'
+import { drainMsMax, idleConnectionMsMax } from '../limits.ts'
 import { type AnyRequest, Exchange } from './exchange.ts'
 import type { RequestMetrics } from './metrics.ts'
 
@@ -96,6 +96,7 @@ function track(sockets: Set<Socket>, socket: Socket): void {
 }
 
 async function bound(server: Http2SecureServer | Server, port: number, host: string): Promise<number> {
+  ;(server as Server).keepAliveTimeout = idleConnectionMsMax
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
