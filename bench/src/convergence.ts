@@ -60,14 +60,19 @@ export async function nodesReady(product: Product, count: number): Promise<void>
 }
 
 /** Makes Deployments of 100 replicas in a new namespace and waits until every pod is ready; gives the seconds from the first create. */
-export async function rollOut(product: Product, namespace: string, deployments: number): Promise<number> {
+export async function rollOut(
+  product: Product,
+  namespace: string,
+  deployments: number,
+  wait = { secondsMax, intervalMs: 250 },
+): Promise<number> {
   await createNamespace(product, namespace)
   const startedMs = performance.now()
   await createAll(product, 'deployments', namespace, deployments, (number) =>
     deploymentOf({ name: `web-${number}`, namespace, replicas: replicasPerDeployment }),
   )
   const pods = deployments * replicasPerDeployment
-  await until(async () => (await readyReplicasIn(product, namespace)) === pods, secondsMax * 1000, 250)
+  await until(async () => (await readyReplicasIn(product, namespace)) === pods, wait.secondsMax * 1000, wait.intervalMs)
   return secondsSince(startedMs)
 }
 

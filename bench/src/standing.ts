@@ -16,7 +16,7 @@ export const standing: Benchmark = {
     await quiet()
     const product = await startProduct(cleanup, ['--simulated-nodes', String(nodes)])
     await nodesReady(product, nodes)
-    const seconds = await rollOut(product, 'standing', deployments)
+    const seconds = await rollOut(product, 'standing', deployments, { secondsMax: 1200, intervalMs: 5000 })
     log(`${deployments * 100} pods ready after ${seconds.toFixed(0)} s`)
     await sleep(quick ? 1000 : settleMs)
     const before = product.parts()

@@ -84,9 +84,10 @@ export function secondApi(product: Product): SecondProcess {
   return new SecondProcess(apiEntry, args, path.join(product.dataDir, 'logs/api-2.log'))
 }
 
-/** Second workers on the product's database: they stand by, and say at that port whether they lead. */
-export function secondWorkers(product: Product, metricsPort: number): SecondProcess {
-  const args = [...argumentsOf(pidOf(product, workersEntry, undefined)), '--metrics-port', String(metricsPort)]
+/** Second workers on the product's database: they stand by, and say at that port, if there is one, whether they lead. */
+export function secondWorkers(product: Product, metricsPort?: number): SecondProcess {
+  const metrics = metricsPort === undefined ? [] : ['--metrics-port', String(metricsPort)]
+  const args = [...argumentsOf(pidOf(product, workersEntry, undefined)), ...metrics]
   return new SecondProcess(workersEntry, args, path.join(product.dataDir, 'logs/workers-2.log'))
 }
 

@@ -37,17 +37,21 @@ export class Requests {
   send(server: Server, method: string, path: string, body?: object): Promise<Answer> {
     return new Promise((resolve) => {
       const unknown = (): void => resolve({ status: 0, body: undefined })
-      const headers = { authorization: `Bearer ${this.#credentials.token}`, 'content-type': 'application/json' }
+      const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
+      const text = body === undefined ? undefined : JSON.stringify(body)
+      // Node says of itself how long a body is, but not for DELETE.
+      const length = text === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(text) }
+      const headers = { authorization: `Bearer ${this.#credentials.token}`, ...length }
       const outgoing = request(
         `${server.address()}${path}`,
         { method, headers, agent: this.#agent, timeout: answerMsMax },
         (response) => {
-          let text = ''
-          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+          let answer = ''
+          response.setEncoding('utf8').on('data', (chunk: string) => (answer += chunk))
           response.on('error', unknown)
           response.on('end', () => {
             // A server that dies in the middle of an answer has said nothing.
-            if (response.complete) resolve({ status: response.statusCode ?? 0, body: parsed(text) })
+            if (response.complete) resolve({ status: response.statusCode ?? 0, body: parsed(answer) })
             else unknown()
           })
           response.on('close', unknown)
@@ -55,7 +59,7 @@ export class Requests {
       )
       outgoing.on('timeout', () => outgoing.destroy())
       outgoing.on('error', unknown)
-      outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+      outgoing.end(text)
     })
   }
 
