@@ -2,6 +2,11 @@
  * Every kind of Kubernetes as data: names, structure, columns, edges, defaults and rules. Nothing here does I/O beyond reading its own generated
  * files. It never knows how objects are stored or served.
  */
+export {
+  compileDeviceSelector,
+  type DeviceSelector as CompiledDeviceSelector,
+  SelectableDevice,
+} from './cel/device-selector.ts'
 export * from './columns.ts'
 export type { KindEntry } from './define-resource.ts'
 export type * from './generated/types.ts'

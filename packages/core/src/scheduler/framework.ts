@@ -218,6 +218,8 @@ export interface SchedulerHandle {
   withdrawNomination(pod: SchedulablePod): void
   /** Lets a pod that waits be tried again. */
   activate(pod: SchedulablePod): void
+  /** Asks once more whether a pod that was kept out of the queue must wait. */
+  reconsider(uid: string): void
 }
 
 /** How a plugin of a name is made, once for each profile that has it. */

@@ -1,4 +1,5 @@
 import type { Labels } from '@binnacle/apimachinery'
+import { claimKeysOf } from './devices/pod-claims.ts'
 import { affinityTermsOf, type PodAffinityTerms } from './affinity-terms.ts'
 import { hostPortsOf, type HostPort } from './host-ports.ts'
 import type { NodeTable } from './node-table.ts'
@@ -35,6 +36,8 @@ export interface PodShape {
   readonly hostPorts: readonly HostPort[]
   /** Undefined for pods without claims and disks. */
   readonly volumes: PodVolumes | undefined
+  /** `namespace/name` of the resource claims, '' for those still to be made; undefined for pods without. */
+  readonly claims: readonly string[] | undefined
   /** Columns of the node table that the pod takes something of, and how much. */
   readonly requestColumns: Int32Array
   readonly requestAmounts: Float64Array
@@ -93,6 +96,7 @@ export class PodShapes {
       spreadConstraints: pod.spec.topologySpreadConstraints ?? [],
       hostPorts: hostPortsOf(pod),
       volumes: podVolumesOf(pod),
+      claims: claimKeysOf(pod),
       requestColumns: Int32Array.from(asked, (a) => a.column),
       requestAmounts: Float64Array.from(asked, (a) => a.amount),
       nonZeroCpu,
@@ -133,6 +137,7 @@ function shapeKey(pod: SchedulablePod): string {
     imagesOf(pod),
     spec.topologySpreadConstraints,
     podVolumesOf(pod),
+    claimKeysOf(pod),
     resized.length === 0 ? 0 : [resized, status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason],
   ])
 }

@@ -88,6 +88,7 @@ export class Scheduler {
       announce: (event) => this.#announce(event),
       write: (write, settle) => this.#writer.add(write, settle),
       withdrawNomination: (pod) => this.#nominate(pod, ''),
+      reconsider: (uid) => this.#reconsider(uid),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
@@ -199,6 +200,11 @@ export class Scheduler {
     if (this.queue.counts.active > 0) this.#wake()
   }
 
+  #reconsider(uid: string): void {
+    const queued = this.queue.get(uid)
+    if (queued?.state === 'gated') this.#podHasNoNode(queued.pod)
+  }
+
   /** Lets those waiting pods try again that the event may help. */
   #announce(event: ClusterEvent): void {
     if (this.queue.counts.unschedulable === 0) return
@@ -257,7 +263,8 @@ export class Scheduler {
       if (nominated !== undefined && nominated !== '') break
     }
     const isPromised = nominated !== undefined && nominated !== ''
-    const message = isPromised ? decision.message : [decision.message, ...tails].join(' ')
+    const told = tails.length === 0 ? decision.message : `${decision.message} ${tails.join(', ')}`
+    const message = isPromised ? decision.message : told
     if (nominated !== undefined) this.#nominate(queued.pod, nominated)
     this.#reportUnschedulable(queued, { message, rejectors: decision.rejectors })
   }

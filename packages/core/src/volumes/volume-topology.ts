@@ -1,12 +1,17 @@
 import { Selector, type Requirement } from '@binnacle/apimachinery'
-import type { Node, NodeSelectorTerm, PersistentVolume, TopologySelectorTerm } from '@binnacle/resources'
+import type { Node, NodeSelector, NodeSelectorTerm, PersistentVolume, TopologySelectorTerm } from '@binnacle/resources'
 
 /** From where a volume can be reached, and where one may be made. */
 
 /** True when pods on the node can use the volume (upstream `CheckNodeAffinity`: one of the terms must hold; no terms, no limit). */
 export function admitsNode(volume: PersistentVolume, node: Node): boolean {
   const required = volume.spec?.nodeAffinity?.required
-  return required === undefined || required.nodeSelectorTerms.some((term) => termHolds(term, node))
+  return required === undefined || selectsNode(required, node)
+}
+
+/** True when one of the selector's terms holds for the node. */
+export function selectsNode({ nodeSelectorTerms }: NodeSelector, node: Node): boolean {
+  return nodeSelectorTerms.some((term) => termHolds(term, node))
 }
 
 // An empty term matches nothing.

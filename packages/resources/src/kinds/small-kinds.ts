@@ -505,6 +505,29 @@ export const resourceClaimTemplates: ResourceDefinition<k8s.ResourceClaimTemplat
     strategy: resourceClaimTemplateStrategy,
   })
 
+/** What devices of a kind are, for claims to name. */
+export const deviceClasses: ResourceDefinition<k8s.DeviceClass> = defineResource<k8s.DeviceClass>(
+  'resource.k8s.io',
+  'v1',
+  'deviceclasses',
+)
+
+/** Devices that a driver offers. */
+export const resourceSlices: ResourceDefinition<k8s.ResourceSlice> = defineResource<k8s.ResourceSlice>(
+  'resource.k8s.io',
+  'v1',
+  'resourceslices',
+  {
+    selectableFields: ['spec.driver', 'spec.nodeName'],
+    columns: [
+      column('Node', (slice: k8s.ResourceSlice) => slice.spec.nodeName ?? '<unset>'),
+      column('Driver', (slice: k8s.ResourceSlice) => slice.spec.driver),
+      column('Pool', (slice: k8s.ResourceSlice) => slice.spec.pool.name),
+      ageColumn,
+    ],
+  },
+)
+
 function claimState(claim: k8s.ResourceClaimV1): string {
   const words = [
     claim.metadata.deletionTimestamp === undefined ? '' : 'deleted',

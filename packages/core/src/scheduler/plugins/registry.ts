@@ -3,6 +3,7 @@ import type { Plugin, PluginDefinition } from '../framework.ts'
 import { defaultBinder } from './default-binder.ts'
 import { DefaultPreemption } from './default-preemption.ts'
 import { evictVictims } from './evict-victims.ts'
+import { dynamicResources } from './dynamic-resources.ts'
 import { ImageLocality } from './image-locality.ts'
 import { createNodeAffinity } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
@@ -93,6 +94,8 @@ export const inTreePlugins: readonly { readonly definition: PluginDefinition; re
   { definition: volumeZone, weight: 1 },
   { definition: podTopologySpread, weight: 2 },
   { definition: interPodAffinity, weight: 2 },
+  // Before preemption: rather an idle claim loses its devices than a pod its node.
+  { definition: dynamicResources, weight: 1 },
   { definition: defaultPreemption, weight: 1 },
   { definition: balancedAllocation, weight: 1 },
   {
