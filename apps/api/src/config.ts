@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { RuntimeConfig } from '@binnacle/resources'
+import type { NodeCredentials } from './streaming/node-connection.ts'
 
 /** How the API process is to run. */
 export interface ApiConfig {
@@ -20,6 +21,8 @@ export interface ApiConfig {
   /** Origins, besides the API's own, from which browsers may open WebSockets. */
   readonly allowedOrigins: readonly string[]
   readonly runtimeConfig: RuntimeConfig
+  /** How node agents are reached; undefined: not at all, so that logs, exec and the like are refused. */
+  readonly nodeCredentials: NodeCredentials | undefined
   readonly verbose: boolean
 }
 
@@ -29,7 +32,7 @@ export class ConfigError extends Error {}
 /** Reads the process's arguments. @throws ConfigError */
 export function readConfig(args: readonly string[]): ApiConfig {
   const values = parse(args)
-  const file = (name: 'tls-cert' | 'tls-key' | 'client-ca' | 'service-account-key'): string => {
+  const file = (name: FileFlag): string => {
     const path = values[name]
     if (path === undefined) throw new ConfigError(`--${name} is needed`)
     try {
@@ -57,9 +60,26 @@ export function readConfig(args: readonly string[]): ApiConfig {
         .flatMap((text) => text.split(','))
         .map((entry) => [entry.split('=')[0], entry.split('=')[1] !== 'false']),
     ),
+    nodeCredentials:
+      values['kubelet-client-certificate'] === undefined
+        ? undefined
+        : {
+            clientCertificate: file('kubelet-client-certificate'),
+            clientKey: file('kubelet-client-key'),
+            ca: file('kubelet-certificate-authority'),
+          },
     verbose: values.verbose,
   }
 }
+
+type FileFlag =
+  | 'tls-cert'
+  | 'tls-key'
+  | 'client-ca'
+  | 'service-account-key'
+  | 'kubelet-client-certificate'
+  | 'kubelet-client-key'
+  | 'kubelet-certificate-authority'
 
 function portOf(flag: string, value: string): number {
   const port = Number(value)
@@ -82,6 +102,9 @@ function parse(args: readonly string[]) {
         'client-ca': { type: 'string' },
         'service-account-key': { type: 'string' },
         'token-file': { type: 'string' },
+        'kubelet-client-certificate': { type: 'string' },
+        'kubelet-client-key': { type: 'string' },
+        'kubelet-certificate-authority': { type: 'string' },
         'service-cidr': { type: 'string', default: '10.96.0.0/16' },
         'allowed-origin': { type: 'string', multiple: true, default: [] },
         'runtime-config': { type: 'string', multiple: true, default: [] },

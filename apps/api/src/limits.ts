@@ -33,3 +33,9 @@ export const socketCheckIntervalMs = 20_000
 
 /** How long a connection is kept without a request: as long as Go's clients keep theirs, as kube-apiserver does. Node's five seconds cut them off in the middle of a pause. */
 export const idleConnectionMsMax = 90_000
+/** A message of a command or a tunnel over a WebSocket, in bytes; kubectl's are 32 KB. */
+export const commandMessageBytesMax = 16 * 1024 * 1024
+/** What a command's output may have waiting for its client, in bytes; then the node has to wait. */
+export const streamBufferBytesMax = 1024 * 1024
+/** What is read of a node's refusal, in bytes, as kube-apiserver does. */
+export const refusalBytesMax = 10_000

@@ -34,6 +34,8 @@ import { OpenApi } from './rest/openapi.ts'
 import { matchRoute } from './rest/routes.ts'
 import { serveResource } from './rest/verbs.ts'
 import { WatchStreams } from './rest/watch-stream.ts'
+import { NodeConnections } from './streaming/node-connection.ts'
+import { PodStreams } from './streaming/pod-streams.ts'
 
 /** A running API process. */
 export interface ApiProcess {
@@ -110,6 +112,8 @@ class RunningApi implements ApiProcess {
   readonly #parts: Parts
   readonly #metrics = new RequestMetrics()
   readonly #watches: WatchStreams
+  readonly #nodes: NodeConnections
+  readonly #podStreams: PodStreams
   readonly #openApi: OpenApi
   #listener: Listener | undefined
   #plainListener: Listener | undefined
@@ -118,8 +122,15 @@ class RunningApi implements ApiProcess {
     this.#parts = parts
     this.server = parts.server
     this.#watches = new WatchStreams(parts.server)
+    this.#nodes = new NodeConnections(parts.server, parts.config.nodeCredentials)
+    this.#podStreams = new PodStreams(parts.server, this.#nodes, parts.log)
     this.#openApi = new OpenApi(parts.server.registry)
     this.#metrics.gauge('apiserver_watchers', 'Watches that are open.', () => this.#watches.count)
+    this.#metrics.gauge(
+      'binnacle_pod_streams',
+      'Logs, commands and forwarded ports of pods that are open.',
+      () => this.#podStreams.count,
+    )
     const { live } = parts.graphql.sockets
     this.#metrics.gauge('binnacle_subscribers', 'GraphQL subscriptions that are open.', () => live.counts.subscribers)
     this.#metrics.gauge(
@@ -160,6 +171,8 @@ class RunningApi implements ApiProcess {
   async close(): Promise<void> {
     this.ready = false
     this.#watches.close()
+    this.#podStreams.close()
+    this.#nodes.close()
     await this.#parts.graphql.close()
     await Promise.all([this.#listener?.close(), this.#plainListener?.close()])
     await this.#parts.store.close()
@@ -170,7 +183,11 @@ class RunningApi implements ApiProcess {
     if (path.startsWith('/api/') || path.startsWith('/apis/')) {
       const route = matchRoute(this.server.registry, path)
       if (route !== undefined)
-        return await serveResource({ server: this.server, watches: this.#watches }, exchange, route)
+        return await serveResource(
+          { server: this.server, watches: this.#watches, podStreams: this.#podStreams },
+          exchange,
+          route,
+        )
     }
     if (path === '/graphql') return await this.#parts.graphql.handle(exchange.incoming, exchange.outgoing, exchange)
     await this.#routeRest(exchange, path)

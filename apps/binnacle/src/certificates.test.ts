@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 describe('ensureCertificates', () => {
   it('signs the server and the clients with the own authority', () => {
     const ca = new X509Certificate(read(directory.caCertificate))
-    for (const name of ['apiserver', 'admin', 'simulated-nodes']) {
+    for (const name of ['apiserver', 'kubelet', 'admin', 'apiserver-kubelet-client', 'simulated-nodes']) {
       const certificate = new X509Certificate(read(directory.pki(`${name}.crt`)))
       expect(certificate.verify(ca.publicKey)).toBe(true)
       expect(certificate.checkPrivateKey(createPrivateKey(read(directory.pki(`${name}.key`))))).toBe(true)

@@ -23,6 +23,8 @@ interface Subject {
 
 const clients: Record<string, Subject> = {
   admin: { user: 'kubernetes-admin', groups: ['system:masters'] },
+  // Who the API server is to node agents; kubeadm's names.
+  'apiserver-kubelet-client': { user: 'kube-apiserver-kubelet-client', groups: ['kubeadm:cluster-admins'] },
   'simulated-nodes': { user: 'system:simulated-nodes', groups: ['system:nodes'] },
 }
 
@@ -35,7 +37,12 @@ interface Authority {
 export async function ensureCertificates(directory: DataDirectory): Promise<void> {
   x509.cryptoProvider.set(webcrypto as never)
   const authority = await ensureAuthority(directory)
-  await ensureServerCertificate(directory, authority)
+  await ensureServerCertificate(directory, authority, 'apiserver', [{ CN: ['binnacle-apiserver'] }])
+  // Of the node agent on this machine; those of other machines are signed on request.
+  await ensureServerCertificate(directory, authority, 'kubelet', [
+    { O: ['system:nodes'] },
+    { CN: [`system:node:${hostname()}`] },
+  ])
   for (const [name, subject] of Object.entries(clients))
     await ensureClientCertificate(directory, authority, name, subject)
   await ensureServiceAccountKey(directory)
@@ -69,15 +76,20 @@ async function ensureAuthority(directory: DataDirectory): Promise<Authority> {
   return { certificate, key: keys.privateKey }
 }
 
-async function ensureServerCertificate(directory: DataDirectory, authority: Authority): Promise<void> {
+async function ensureServerCertificate(
+  directory: DataDirectory,
+  authority: Authority,
+  file: string,
+  name: x509.JsonName,
+): Promise<void> {
   const names = serverNames()
   const wanted = names.map((name) => `${name.type}:${name.value}`).join(',')
-  const namesFile = directory.pki('apiserver.names')
+  const namesFile = directory.pki(`${file}.names`)
   const current = existsSync(namesFile) ? readFileSync(namesFile, 'utf8') : ''
-  if (current === wanted && isFresh(directory.pki('apiserver.crt'))) return
+  if (current === wanted && isFresh(directory.pki(`${file}.crt`))) return
   await sign(directory, authority, {
-    file: 'apiserver',
-    name: [{ CN: ['binnacle-apiserver'] }],
+    file,
+    name,
     usage: x509.ExtendedKeyUsage.serverAuth,
     extensions: [new x509.SubjectAlternativeNameExtension(names)],
   })

@@ -164,6 +164,9 @@ export class Cluster {
           'service-account-key': pki('service-account.key'),
           'token-file': pki('tokens.csv'),
           'service-cidr': serviceCidr,
+          'kubelet-client-certificate': pki('apiserver-kubelet-client.crt'),
+          'kubelet-client-key': pki('apiserver-kubelet-client.key'),
+          'kubelet-certificate-authority': this.#directory.caCertificate,
           ...(plainHttpPort === undefined ? {} : { 'plain-http-port': plainHttpPort }),
         }),
     }

@@ -5,6 +5,7 @@
 export * from './client.ts'
 export * from './event-recorder.ts'
 export * from './http-client.ts'
+export * from './http-upgrade.ts'
 export * from './informer.ts'
 export * from './leader-election.ts'
 export * from './work-queue.ts'

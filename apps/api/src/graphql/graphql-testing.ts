@@ -86,6 +86,7 @@ export async function startTestApi(): Promise<TestApi> {
       serviceCidr: '10.96.0.0/16',
       allowedOrigins: ['https://dashboard.test'],
       runtimeConfig: {},
+      nodeCredentials: undefined,
       verbose: false,
     },
     (level, message, fields) => void log.push({ level, message, fields }),

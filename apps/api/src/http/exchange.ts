@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
-import { type Status, StatusError } from '@binnacle/apimachinery'
+import { badRequest, type Status, StatusError } from '@binnacle/apimachinery'
 import type { RequestContext, UserInfo } from '@binnacle/apiserver'
 import { bodyBytesMax, gzipBytesMin } from '../limits.ts'
 
@@ -13,6 +15,14 @@ export type AnyResponse = ServerResponse | Http2ServerResponse
 
 const compress = promisify(gzip)
 const jsonType = 'application/json'
+
+/** The connection of a request that asks for another protocol. */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  /** What the client has sent after its request. */
+  readonly head: Buffer
+}
 
 /** One request and its response: what handlers work with. */
 export class Exchange implements RequestContext {
@@ -25,9 +35,11 @@ export class Exchange implements RequestContext {
   /** For metrics and the access log: `list pods`. */
   label = ''
   readonly #warnings: string[] = []
+  readonly #upgrade: UpgradeRequest | undefined
   #closesConnection = false
 
-  constructor(incoming: AnyRequest, outgoing: AnyResponse, requestId: string) {
+  constructor(incoming: AnyRequest, outgoing: AnyResponse, requestId: string, upgrade?: UpgradeRequest) {
+    this.#upgrade = upgrade
     this.incoming = incoming
     this.outgoing = outgoing
     this.url = new URL(incoming.url ?? '/', 'https://localhost')
@@ -44,6 +56,18 @@ export class Exchange implements RequestContext {
 
   get userAgent(): string {
     return this.header('user-agent')
+  }
+
+  /** The request asks for another protocol. */
+  get wantsUpgrade(): boolean {
+    return this.#upgrade !== undefined
+  }
+
+  /** Gives the connection to whoever speaks the other protocol; it is answered no more by this. @throws StatusError when none is asked for */
+  takeConnection(): UpgradeRequest {
+    if (this.#upgrade === undefined) throw badRequest('Upgrade request required')
+    ;(this.outgoing as ServerResponse).detachSocket(this.#upgrade.socket as Socket)
+    return this.#upgrade
   }
 
   header(name: string): string {

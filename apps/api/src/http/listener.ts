@@ -106,17 +106,17 @@ async function bound(server: Http2SecureServer | Server, port: number, host: str
 
 function upgrader(options: HandlerOptions): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
   return (request, socket, head) => {
-    if (!options.upgrade(request, socket, head)) void serve(options, plainExchange(request, socket as Socket))
+    if (!options.upgrade(request, socket, head)) void serve(options, upgradeExchange(request, socket as Socket, head))
   }
 }
 
-// Node has taken the connection out of HTTP: the response gets it back, and is its last.
-function plainExchange(request: IncomingMessage, socket: Socket): Exchange {
+// Node has taken the connection out of HTTP: the response gets it back, and is its last, unless the handler takes it for the other protocol.
+function upgradeExchange(request: IncomingMessage, socket: Socket, head: Buffer): Exchange {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
   response.on('finish', () => socket.end())
-  return new Exchange(request, response, randomUUID())
+  return new Exchange(request, response, randomUUID(), { request, socket, head })
 }
 
 async function serve(options: HandlerOptions, exchange: Exchange): Promise<void> {
@@ -131,7 +131,7 @@ async function serve(options: HandlerOptions, exchange: Exchange): Promise<void>
   } catch (error) {
     await answerError(options.log, exchange, error)
   }
-  if (exchange.label !== '' && !exchange.label.startsWith('watch')) {
+  if (exchange.label !== '' && !/^(watch|connect) /.test(exchange.label)) {
     options.metrics.observe(
       exchange.label,
       exchange.outgoing.statusCode,

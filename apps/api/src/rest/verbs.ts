@@ -16,11 +16,13 @@ import { sendList, sendObject } from './object-response.ts'
 import { deleteRequest, flag, listRequest, writeOptions } from './query.ts'
 import type { ResourceRoute } from './routes.ts'
 import type { WatchStreams } from './watch-stream.ts'
+import { isPodStream, type PodStreams } from '../streaming/pod-streams.ts'
 
 /** What serves resource requests. */
 export interface RestEnvironment {
   readonly server: ApiServer
   readonly watches: WatchStreams
+  readonly podStreams: PodStreams
 }
 
 type Item = ResourceRoute & { readonly name: string; readonly namespace: string }
@@ -266,17 +268,13 @@ async function serveSubresource(
   const { definition, subresource } = item
   if (subresource === 'scale' && definition.subresources.scale !== undefined)
     return await serveScale(env, exchange, item)
+  if (definition.storageName === 'pods' && isPodStream(subresource))
+    return await env.podStreams.serve(exchange, subresource, item)
   const other = definition.subresources.others.find((candidate) => candidate.name === subresource)
   const isStatus = subresource === 'status' && definition.subresources.status === true
-  if (
-    isStatus ||
-    (other !== undefined &&
-      (other.verbs.includes('update') || other.verbs.includes('get')) &&
-      !streaming.has(subresource))
-  )
+  if (isStatus || (other !== undefined && (other.verbs.includes('update') || other.verbs.includes('get'))))
     return await serveObjectPart(env, exchange, item)
   if (other === undefined) throw noSuchResource()
-  if (streaming.has(subresource)) throw notStreamed(item)
   if (exchange.method !== 'POST') throw methodNotAllowed()
   const { value } = await readBody(exchange, false)
   const answer: KubernetesObject | Status = await env.server.createSubresource(
@@ -288,16 +286,6 @@ async function serveSubresource(
     writeOptions(exchange, 'CreateOptions'),
   )
   await exchange.json(201, answer)
-}
-
-const streaming = new Set(['exec', 'attach', 'portforward', 'proxy', 'log'])
-
-// Simulated nodes run no containers: there is nothing to connect to, and no output to show.
-function notStreamed({ name, subresource }: { name: string; subresource: string }): StatusError {
-  return new StatusError(
-    'BadRequest',
-    `${subresource} of "${name}": its node has no container runtime (a simulated node), so there is nothing to connect to`,
-  )
 }
 
 async function serveScale({ server }: RestEnvironment, exchange: Exchange, item: Item): Promise<void> {
