@@ -201,6 +201,7 @@ export class Cluster {
           server,
           ca: this.#directory.caCertificate,
           simulated: this.#options.simulatedNodes,
+          devices: this.#options.simulatedDevices,
           'client-cert': this.#directory.pki('simulated-nodes.crt'),
           'client-key': this.#directory.pki('simulated-nodes.key'),
         }),

@@ -8,6 +8,7 @@ describe('parseOptions', () => {
       port: 6443,
       databaseUrl: undefined,
       simulatedNodes: 10,
+      simulatedDevices: 0,
       dashboard: true,
       detach: false,
     })
@@ -23,6 +24,8 @@ describe('parseOptions', () => {
       'postgres://h/db',
       '--simulated-nodes',
       '3',
+      '--simulated-devices',
+      '4',
       '--no-dashboard',
       '--detach',
     ]
@@ -31,6 +34,7 @@ describe('parseOptions', () => {
       port: 0,
       databaseUrl: 'postgres://h/db',
       simulatedNodes: 3,
+      simulatedDevices: 4,
       dashboard: false,
       detach: true,
     })

@@ -14,6 +14,8 @@ export interface StartOptions {
   /** An external Postgres instead of the embedded one. */
   readonly databaseUrl: string | undefined
   readonly simulatedNodes: number
+  /** Devices of each simulated node. */
+  readonly simulatedDevices: number
   readonly dashboard: boolean
   /** Return once healthy, leaving everything running. */
   readonly detach: boolean
@@ -36,6 +38,7 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --dashboard-port N      the dashboard's port (default 3000, or any free one when that is taken)
   --database-url URL      an external Postgres 15 or later instead of the embedded one
   --simulated-nodes N     how many simulated nodes to run (default 10)
+  --simulated-devices N   how many devices each of them offers to resource claims (default 0)
   --no-dashboard          without the dashboard
   --detach                return once healthy; \`npm stop\` ends it
 `
@@ -65,6 +68,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     dashboardPort: wholeNumber('dashboard-port', values['dashboard-port'], 65_535),
     databaseUrl,
     simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
+    simulatedDevices: wholeNumber('simulated-devices', values['simulated-devices'], 1000) ?? 0,
     dashboard: values['no-dashboard'] !== true,
     detach: values.detach === true,
     dev: values.dev === true,
@@ -83,6 +87,7 @@ function parseFlags(args: readonly string[]) {
         'dashboard-port': { type: 'string' },
         'database-url': { type: 'string' },
         'simulated-nodes': { type: 'string' },
+        'simulated-devices': { type: 'string' },
         'no-dashboard': { type: 'boolean' },
         detach: { type: 'boolean' },
         dev: { type: 'boolean' },

@@ -31,7 +31,7 @@ const texts = [
   'memory',
   'seed',
 ] as const
-const wholeNumbers = ['simulated', 'pods', 'events-per-second'] as const
+const wholeNumbers = ['simulated', 'pods', 'devices', 'events-per-second'] as const
 const spans = [
   'start-delay-ms',
   'ready-delay-ms',
@@ -86,6 +86,7 @@ function simulationOf(values: Values): SimulationOptions {
     cpu: quantity('cpu', values.cpu) ?? defaults.cpu,
     memory: quantity('memory', values.memory) ?? defaults.memory,
     podsMax: number('pods', defaults.podsMax),
+    devices: number('devices', defaults.devices),
     startDelay: span('start-delay-ms', defaults.startDelay),
     readyDelay: span('ready-delay-ms', defaults.readyDelay),
     initRun: span('init-run-ms', defaults.initRun),

@@ -1,9 +1,13 @@
 import { createServer } from 'node:http'
+import { setFlagsFromString } from 'node:v8'
 import type { Log } from '@binnacle/core'
 import { readConfig } from './config.ts'
 import { startWorkers, type Workers } from './workers.ts'
 
 /** The reconciliation workers' process. */
+
+// Device selectors come from users and may have regular expressions that backtrack for hours: V8 then takes its engine that needs linear time.
+setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks')
 
 const verbose = process.argv.includes('--verbose')
 const log: Log = (level, message, fields = {}) => {

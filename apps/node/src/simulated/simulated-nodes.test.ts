@@ -1,4 +1,4 @@
-import { leases, namespaces, nodes, pods } from '@binnacle/resources'
+import { leases, namespaces, nodes, pods, resourceSlices } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
 import { MemoryCluster } from './memory-cluster.ts'
 import type { Pod } from './pod.ts'
@@ -30,7 +30,7 @@ class Bench {
     this.simulated = new SimulatedNodes(
       {
         client: cluster.client,
-        resources: { pods, nodes, leases, namespaces },
+        resources: { pods, nodes, leases, namespaces, resourceSlices },
         time: {
           nowMs: () => this.nowMs,
           setTimer: (callback, afterMs) => {

@@ -1,6 +1,7 @@
 import type { Client } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import { PodAddresses } from './addresses.ts'
+import { publishDevices } from './device-slices.ts'
 import { NodeHeartbeat } from './node-heartbeat.ts'
 import { registerNodes, type NodeResources } from './node-registration.ts'
 import type { Pod } from './pod.ts'
@@ -14,7 +15,10 @@ import { WriteBatcher } from './write-batcher.ts'
 /** What simulated nodes need around them. */
 export interface SimulationEnvironment {
   readonly client: Client
-  readonly resources: NodeResources & { readonly pods: ResourceDefinition<any> }
+  readonly resources: NodeResources & {
+    readonly pods: ResourceDefinition<any>
+    readonly resourceSlices: ResourceDefinition<any>
+  }
   readonly time: Time
   /** A number from 0 to below 1. */
   random(): number
@@ -68,7 +72,9 @@ export class SimulatedNodes {
   async register(): Promise<void> {
     const { client, resources, time } = this.#environment
     const nowMs = time.nowMs()
-    for (const { identity, uid, readySinceMs } of await registerNodes(client, resources, this.#options, nowMs)) {
+    const registered = await registerNodes(client, resources, this.#options, nowMs)
+    await publishDevices(client, resources.resourceSlices, registered, this.#options.devices)
+    for (const { identity, uid, readySinceMs } of registered) {
       const { name, address, podCIDR } = identity
       this.#nodes.set(name, { name, hostIP: address, addresses: new PodAddresses(podCIDR) })
       const environment = { ...this.#runnerEnvironment, ...resources, random: () => this.#environment.random() }

@@ -12,6 +12,8 @@ export interface SimulationOptions {
   readonly cpu: string
   readonly memory: string
   readonly podsMax: number
+  /** Devices of each node that resource claims can ask for. */
+  readonly devices: number
   /** From the binding until the containers run. */
   readonly startDelay: Span
   /** From running to ready. */
@@ -39,6 +41,7 @@ export const defaultSimulation: SimulationOptions = {
   cpu: '32',
   memory: '256Gi',
   podsMax: 110,
+  devices: 0,
   startDelay: { fromMs: 200, toMs: 800 },
   readyDelay: { fromMs: 100, toMs: 400 },
   initRun: { fromMs: 100, toMs: 300 },

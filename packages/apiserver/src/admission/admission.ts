@@ -3,6 +3,7 @@ import type { CertificateSigningRequest, Ingress, Pod, PriorityClass, ResourceDe
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
+import { checkAdminAccess } from './admin-access.ts'
 import { admitResize } from './claim-resize.ts'
 import { applyIngressClass, checkPriorityClass } from './default-classes.ts'
 import { protectInUse } from './in-use-protection.ts'
@@ -82,6 +83,7 @@ export function validateAdmission(
   if (object.metadata.deletionTimestamp !== undefined) return
   const { storageName } = definition
   if (storageName === 'priorityclasses.scheduling.k8s.io') checkPriorityClass(env.store, object as PriorityClass)
+  if (update === undefined && claimKinds.has(storageName)) checkAdminAccess(env.store, definition, object)
   // A pod's containers ask for something else only when they are resized.
   const subresource = storageName === 'pods' && update !== undefined ? 'resize' : undefined
   if ((storageName === 'pods' || storageName === 'persistentvolumeclaims') && update?.subresource === subresource)
@@ -89,6 +91,7 @@ export function validateAdmission(
 }
 
 const none: readonly Write[] = []
+const claimKinds = new Set(['resourceclaims.resource.k8s.io', 'resourceclaimtemplates.resource.k8s.io'])
 
 /** What an admission step may read. */
 export type AdmissionStore = Pick<Store, 'get' | 'linearize' | 'list'>

@@ -16,6 +16,8 @@ import {
   roleBindingStrategy,
   roleStrategy,
 } from './rbac-strategies.ts'
+import { deviceClassStrategy } from './device-class-strategy.ts'
+import { resourceSliceStrategy } from './resource-slice-strategy.ts'
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim-strategies.ts'
 import { storageClassStrategy, volumeAttributesClassStrategy } from './storage-class-strategies.ts'
 
@@ -510,6 +512,7 @@ export const deviceClasses: ResourceDefinition<k8s.DeviceClass> = defineResource
   'resource.k8s.io',
   'v1',
   'deviceclasses',
+  { strategy: deviceClassStrategy },
 )
 
 /** Devices that a driver offers. */
@@ -518,6 +521,7 @@ export const resourceSlices: ResourceDefinition<k8s.ResourceSlice> = defineResou
   'v1',
   'resourceslices',
   {
+    strategy: resourceSliceStrategy,
     selectableFields: ['spec.driver', 'spec.nodeName'],
     columns: [
       column('Node', (slice: k8s.ResourceSlice) => slice.spec.nodeName ?? '<unset>'),
