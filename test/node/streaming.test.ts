@@ -24,7 +24,7 @@ beforeAll(async () => {
   await eventually(() => product.kubectl('get', 'serviceaccount', 'default'))
   node = new ContainerNode(product)
   await node.start()
-  const echo = 'busybox httpd -f -p 8080 -h / & nc -ll -p 9000 -e cat'
+  const echo = 'mkdir /tmp/www; echo page > /tmp/www/index.html; httpd -p 8080 -h /tmp/www; nc -ll -p 9000 -e cat'
   await node.run('web', [{ name: 'app', script: `echo hello; echo oops >&2; ${echo}` }], { app: 'web' })
   await node.run(
     'two',
@@ -203,6 +203,35 @@ describe.skipIf(missing !== undefined).each(protocols)('kubectl port-forward ove
       socket.on('close', () => resolve(Buffer.concat(parts))).on('error', reject)
     })
   }
+})
+
+describe.skipIf(missing !== undefined)('the proxy of the API server', () => {
+  const raw = (path: string): Promise<string> => product.kubectl('get', '--raw', `/api/v1/${path}`)
+
+  it('reaches a port of a pod', async () => {
+    expect(await raw('namespaces/default/pods/web:8080/proxy/')).toBe('page\n')
+    expect(await raw('namespaces/default/pods/http:web:8080/proxy/index.html')).toBe('page\n')
+    const answer = await https(product, `${product.endpoints.api}/api/v1/namespaces/default/pods/web:8080/proxy/none`)
+    expect(answer.status).toBe(404)
+  })
+
+  it('reaches an endpoint of a Service by the name or the number of its port', async () => {
+    const service = { selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] }
+    const file = path.join(folder, 'service.json')
+    writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: service }))
+    await product.kubectl('create', '-f', file)
+    await eventually(async () => expect(await raw('namespaces/default/services/web:http/proxy/')).toBe('page\n'))
+    expect(await raw('namespaces/default/services/web:80/proxy/')).toBe('page\n')
+    await expect(raw('namespaces/default/services/web:81/proxy/')).rejects.toThrow(
+      'no service port 81 found for service "web"',
+    )
+  })
+
+  it("reaches the node's agent", async () => {
+    expect(await raw('nodes/real-0/proxy/healthz')).toBe('ok')
+    const { items } = JSON.parse(await raw('nodes/real-0/proxy/pods'))
+    expect(items.map((pod: { metadata: { name: string } }) => pod.metadata.name)).toContain('web')
+  })
 })
 
 describe.skipIf(missing !== undefined)('a WebSocket in the protocol of other clients (v4)', () => {

@@ -36,6 +36,8 @@ import { serveResource } from './rest/verbs.ts'
 import { WatchStreams } from './rest/watch-stream.ts'
 import { NodeConnections } from './streaming/node-connection.ts'
 import { PodStreams } from './streaming/pod-streams.ts'
+import { ResourceProxy } from './streaming/proxy.ts'
+import { matchProxy } from './streaming/proxy-target.ts'
 
 /** A running API process. */
 export interface ApiProcess {
@@ -114,6 +116,7 @@ class RunningApi implements ApiProcess {
   readonly #watches: WatchStreams
   readonly #nodes: NodeConnections
   readonly #podStreams: PodStreams
+  readonly #proxy: ResourceProxy
   readonly #openApi: OpenApi
   #listener: Listener | undefined
   #plainListener: Listener | undefined
@@ -124,6 +127,7 @@ class RunningApi implements ApiProcess {
     this.#watches = new WatchStreams(parts.server)
     this.#nodes = new NodeConnections(parts.server, parts.config.nodeCredentials)
     this.#podStreams = new PodStreams(parts.server, this.#nodes, parts.log)
+    this.#proxy = new ResourceProxy(parts.server, this.#nodes)
     this.#openApi = new OpenApi(parts.server.registry)
     this.#metrics.gauge('apiserver_watchers', 'Watches that are open.', () => this.#watches.count)
     this.#metrics.gauge(
@@ -180,6 +184,8 @@ class RunningApi implements ApiProcess {
 
   async #route(exchange: Exchange): Promise<void> {
     const { path } = exchange
+    const proxied = matchProxy(path)
+    if (proxied !== undefined) return await this.#proxy.serve(exchange, proxied)
     if (path.startsWith('/api/') || path.startsWith('/apis/')) {
       const route = matchRoute(this.server.registry, path)
       if (route !== undefined)

@@ -97,7 +97,7 @@ export class Exchange implements RequestContext {
   }
 
   /** The head of a response: the status, and the headers that all have. */
-  head(code: number, headers: Record<string, string | number> = {}): void {
+  head(code: number, headers: Record<string, string | number | string[]> = {}): void {
     const all: Record<string, string | number | string[]> = {
       'audit-id': this.requestId,
       'cache-control': 'no-cache, private',

@@ -82,7 +82,7 @@ export class NodeConnections {
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-    const outgoing = request({ ...endpoint, ...this.#tls(), method, path, headers: headers ?? {}, signal }, resolve)
+    const outgoing = request({ ...endpoint, agent: this.agent, method, path, headers: headers ?? {}, signal }, resolve)
     // Only for the answer to begin: a log may then be silent for hours.
     outgoing.setTimeout(connectMsMax, () => outgoing.destroy(new Error('i/o timeout')))
     outgoing.on('error', reject)
@@ -97,7 +97,7 @@ export class NodeConnections {
 
   /** Asks the node to change a connection's protocol. @throws StatusError InternalError when the node cannot be reached */
   async upgrade(endpoint: NodeEndpoint, { method, path, headers }: NodeRequest): Promise<UpgradeAnswer> {
-    return await openUpgrade({ ...endpoint, ...this.#tls(), method, path, headers: headers ?? {} }).catch(
+    return await openUpgrade({ ...endpoint, agent: this.agent, method, path, headers: headers ?? {} }).catch(
       (error: Error) => {
         throw unreachable(`error dialing backend: ${dialError(endpoint, error)}`)
       },
@@ -108,10 +108,11 @@ export class NodeConnections {
     this.#agent?.destroy()
   }
 
-  #tls(): { agent: Agent } {
+  /** Makes connections that agents trust. @throws StatusError when there are no credentials for it */
+  get agent(): Agent {
     if (this.#agent === undefined)
       throw new StatusError('ServiceUnavailable', 'this API server has no client certificate for node agents')
-    return { agent: this.#agent }
+    return this.#agent
   }
 }
 

@@ -59,6 +59,8 @@ export class AgentServer {
       // Strangers get an answer that says so.
       rejectUnauthorized: false,
       keepAliveTimeout: keepAliveMs,
+      // A client that has sent all may still have to read.
+      allowHalfOpen: true,
     })
     this.#server.on('secureConnection', (socket) => {
       socket.setNoDelay(true)
