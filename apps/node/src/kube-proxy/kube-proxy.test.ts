@@ -57,8 +57,9 @@ describe.skipIf(!canTestNetworks)('kube-proxy with real packets', () => {
       await pod.serve(8053, name, 'udp')
     }
     const self = aNode({ name: 'a' })
-    await cluster.create(nodes, {
-      ...self,
+    const made = await cluster.create(nodes, self)
+    await cluster.updateStatus(nodes, {
+      ...made,
       status: { ...self.status, addresses: [{ type: 'InternalIP', address: '172.31.0.11' }] },
     })
     proxy = start()

@@ -3,7 +3,7 @@ import { aService } from '@binnacle/testing'
 import { describe, expect, test } from 'vitest'
 import { parseFlows, staleFlows } from './conntrack.ts'
 import { planService } from './plan.ts'
-import { ProxyTables } from './proxy-tables.ts'
+import { proxyTables } from './skeleton.ts'
 
 const node = { name: 'a', zone: 'z1', addresses: ['172.31.0.11'] }
 const surroundings = { node, clusterCIDRs: ['10.244.0.0/16'] }
@@ -160,7 +160,7 @@ describe('what an address leads to', () => {
 })
 
 describe('scripts', () => {
-  const tables = () => new ProxyTables({ clusterCIDRs: [], localhostNodePorts: false })
+  const tables = () => proxyTables({ clusterCIDRs: [], localhostNodePorts: false })
 
   test('say nothing when nothing changed', () => {
     const all = tables()

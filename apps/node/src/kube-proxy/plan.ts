@@ -1,5 +1,6 @@
 import type { EndpointSlice, Service, ServicePort } from '@binnacle/resources'
 import { families, type Family, ofFamily } from '../network/addresses.ts'
+import type { TableContent } from '../network/nft-tables.ts'
 import {
   type ChainSet,
   clusterChain,
@@ -14,13 +15,8 @@ import {
 } from './chains.ts'
 import { chooseEndpoints, type EndpointChoice, endpointsOf, type ProxyEndpoint, type ProxyNode } from './endpoints.ts'
 
-/**
- * What one Service wants of the tables. Elements are by id, `FAMILY OBJECT KEY`; the value is '' in sets. Chains and sets are by `FAMILY NAME`.
- */
-export interface ServicePlan {
-  readonly elements: Map<string, string>
-  readonly chains: Map<string, readonly string[]>
-  readonly sets: Map<string, string>
+/** What one Service wants: content of the tables, and what goes with it. */
+export interface ServicePlan extends TableContent {
   readonly datagrams: readonly DatagramFrontend[]
   /** Where a load balancer asks whether this node has endpoints (`spec.healthCheckNodePort`). */
   readonly health: { readonly port: number; readonly localEndpoints: number } | undefined

@@ -1,4 +1,5 @@
-import type { Family } from '../network/addresses.ts'
+import { type Family, ofFamily } from '../network/addresses.ts'
+import { NftTables } from '../network/nft-tables.ts'
 import { masqueradeMark } from './chains.ts'
 
 /** The name of the proxy's two tables, one of each family; nothing else of the machine's rules is touched. */
@@ -50,10 +51,11 @@ export const elementObjects: readonly string[] = Object.keys(declarations('ip'))
  * The fixed part of a family's table. Connections are given their endpoint before the machine's own NAT (portmap's too) sees them; what has nobody
  * to go to is refused in the filter hooks, where it still has the Service's address.
  */
-export function skeleton(family: Family, { clusterCIDRs, localhostNodePorts }: SkeletonOptions): string {
+function skeleton(family: Family, { clusterCIDRs, localhostNodePorts }: SkeletonOptions): string {
   const objects = Object.entries(declarations(family)).map(([name, text]) => `${name} { ${text} }`)
   const type = family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'
-  const cidrs = clusterCIDRs.length === 0 ? '' : `elements = { ${clusterCIDRs.join(', ')} };`
+  const own = ofFamily(clusterCIDRs, family)
+  const cidrs = own.length === 0 ? '' : `elements = { ${own.join(', ')} };`
   const key = `${family} daddr . meta l4proto . th dport`
   const loopback = family === 'ip' ? '127.0.0.0/8' : '::1'
   const local = `fib daddr type local ${localhostNodePorts && family === 'ip' ? '' : `${family} daddr != ${loopback} `}`
@@ -85,4 +87,9 @@ chain filter-input { type filter hook input priority -10; ct state new goto unan
 chain filter-forward { type filter hook forward priority -10; ct state new goto unanswered; }
 chain filter-output { type filter hook output priority -10; ct state new goto unanswered; }
 `
+}
+
+/** The proxy's tables, with no Service in them yet. */
+export function proxyTables(options: SkeletonOptions): NftTables {
+  return new NftTables({ table: tableName, skeleton: (family) => skeleton(family, options) })
 }

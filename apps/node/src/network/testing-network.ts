@@ -87,15 +87,18 @@ export class TestNetwork {
   #bridge: TestNamespace | undefined
   #links = 0
 
-  /** A machine on the common wire, with addresses of 172.31.0.0/24 and fd31::/64. */
+  /** A machine on the common wire, with addresses of 172.31.0.0/24 or 172.31.1.0/24, and fd31::/64. */
   async node(...addresses: readonly string[]): Promise<TestNamespace> {
     const bridge = (this.#bridge ??= await this.#makeBridge())
-    const node = await this.#namespace()
+    const node = await this.namespace()
     const port = `p${this.#links++}`
     await this.#pair(bridge, port, node, 'eth0')
     await bridge.ip(`link set ${port} master br0 up`)
     await node.ip('link set lo up', 'link set eth0 up', ...addresses.map((address) => addressLine(address, 'eth0')))
-    await node.ip('route add default via 172.31.0.1')
+    // The bridge is the router between the two networks, and the way to everything else.
+    await node.ip(
+      `route add default via ${addresses[0]?.startsWith('172.31.1.') === true ? '172.31.1.1' : '172.31.0.1'}`,
+    )
     if (addresses.some((address) => address.includes(':'))) await node.ip('route add default via fd31::1')
     await node.run('sh', [
       '-c',
@@ -106,7 +109,7 @@ export class TestNetwork {
 
   /** A pod of a node, wired as the ptp plugin wires it. */
   async pod(node: TestNamespace, ...addresses: readonly string[]): Promise<TestNamespace> {
-    const pod = await this.#namespace()
+    const pod = await this.namespace()
     const link = `v${this.#links++}`
     await this.#pair(node, link, pod, 'eth0')
     await pod.ip('link set lo up', 'link set eth0 up')
@@ -132,13 +135,19 @@ export class TestNetwork {
   }
 
   async #makeBridge(): Promise<TestNamespace> {
-    const bridge = await this.#namespace()
+    const bridge = await this.namespace()
     await bridge.ip('link set lo up', 'link add br0 type bridge', 'link set br0 up')
-    await bridge.ip('address add 172.31.0.1/24 dev br0', 'address add fd31::1/64 dev br0 nodad')
+    await bridge.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'])
+    await bridge.ip(
+      'address add 172.31.0.1/24 dev br0',
+      'address add 172.31.1.1/24 dev br0',
+      'address add fd31::1/64 dev br0 nodad',
+    )
     return bridge
   }
 
-  async #namespace(): Promise<TestNamespace> {
+  /** An empty namespace. */
+  async namespace(): Promise<TestNamespace> {
     const namespace = new TestNamespace()
     await this.#host('ip', ['netns', 'add', namespace.name])
     this.#all.push(namespace)
