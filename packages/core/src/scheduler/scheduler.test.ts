@@ -154,7 +154,7 @@ describe('the scheduler', () => {
     scheduler.podChanged(pod('p'))
     await bench.settle()
     const message =
-      '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
+      '0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
     expect(bench.events.map((e) => [e.reason, e.message])).toEqual([['FailedScheduling', message]])
     expect(bench.conditions.map((c) => JSON.parse(c))).toEqual([
       {
@@ -313,7 +313,7 @@ describe('the scheduler', () => {
     await bench.settle()
     expect(bench.writes.filter((w) => w.verb === 'delete')).toEqual([])
     expect(bench.events[0]?.message).toBe(
-      '0/2 nodes are available: 2 Insufficient cpu. preemption: not eligible due to a terminating pod on the nominated node.',
+      '0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: not eligible due to a terminating pod on the nominated node.',
     )
   })
 
@@ -364,8 +364,8 @@ describe('the scheduler', () => {
     scheduler.podChanged(pod('polite', '2', { spec: { priority: 99, preemptionPolicy: 'Never' } }))
     await bench.settle()
     expect(bench.events.map((e) => e.message).sort()).toEqual([
-      '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
-      '0/2 nodes are available: 2 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.',
+      '0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
+      '0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.',
     ])
   })
 

@@ -200,9 +200,7 @@ class IdleClaimRelease implements PostFilterPlugin {
   }
 
   postFilter({ pod, cluster: { table } }: Cycle): PostFilterResult {
-    if (pod.spec.resourceClaims === undefined) return {}
-    const taken = this.#claims.take(pod)
-    if (taken !== 'filter') return {}
+    if (this.#claims.take(pod) !== 'filter') return { message: 'no new claims to deallocate' }
     const idle = this.#claims.allocated.find(
       (claim) =>
         (claim.status?.reservedFor ?? []).every(({ uid }) => uid === pod.metadata.uid) &&

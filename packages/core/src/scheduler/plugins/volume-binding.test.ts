@@ -55,7 +55,8 @@ const failures = () =>
     .map(({ message }) => message)
 
 /** How messages end where no pod that left would help. */
-const noPreemption = ' preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
+const noPreemption =
+  ' no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'
 
 describe('VolumeBinding', () => {
   it('has the volume made on the node that it chooses, and binds the pod after that', async () => {
