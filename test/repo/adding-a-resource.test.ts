@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -50,7 +59,10 @@ describe('one file and one line', () => {
     symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
     mkdirSync(path.join(source, 'kinds'), { recursive: true })
     writeFileSync(path.join(source, 'kinds/resource-slices.ts'), file as string)
-    appendFileSync(path.join(source, 'kinds/index.ts'), line as string)
+    const index = path.join(source, 'kinds/index.ts')
+    // The kind of the page is one of the repository's own, with more rules.
+    writeFileSync(index, readFileSync(index, 'utf8').replace(line as string, ''))
+    appendFileSync(index, line as string)
     const script = path.join(copy, 'probe.ts')
     const url = (target: string): string => pathToFileURL(target).href
     writeFileSync(path.join(copy, 'package.json'), '{"type":"module"}')

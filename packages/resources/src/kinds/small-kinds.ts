@@ -17,7 +17,6 @@ import {
   roleStrategy,
 } from './rbac-strategies.ts'
 import { deviceClassStrategy } from './device-class-strategy.ts'
-import { resourceSliceStrategy } from './resource-slice-strategy.ts'
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim-strategies.ts'
 import { storageClassStrategy, volumeAttributesClassStrategy } from './storage-class-strategies.ts'
 
@@ -513,23 +512,6 @@ export const deviceClasses: ResourceDefinition<k8s.DeviceClass> = defineResource
   'v1',
   'deviceclasses',
   { strategy: deviceClassStrategy },
-)
-
-/** Devices that a driver offers. */
-export const resourceSlices: ResourceDefinition<k8s.ResourceSlice> = defineResource<k8s.ResourceSlice>(
-  'resource.k8s.io',
-  'v1',
-  'resourceslices',
-  {
-    strategy: resourceSliceStrategy,
-    selectableFields: ['spec.driver', 'spec.nodeName'],
-    columns: [
-      column('Node', (slice: k8s.ResourceSlice) => slice.spec.nodeName ?? '<unset>'),
-      column('Driver', (slice: k8s.ResourceSlice) => slice.spec.driver),
-      column('Pool', (slice: k8s.ResourceSlice) => slice.spec.pool.name),
-      ageColumn,
-    ],
-  },
 )
 
 function claimState(claim: k8s.ResourceClaimV1): string {
