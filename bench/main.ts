@@ -4,11 +4,13 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Benchmark } from './src/benchmark.ts'
 import { Cleanup } from './src/cleanup.ts'
+import { dnsQueries } from './src/dns.ts'
 import { convergence } from './src/convergence.ts'
 import { commitFanOut, commitToSubscriber } from './src/latency.ts'
 import { listOfPods } from './src/list.ts'
 import { loadNow, machine, waitUntilQuiet } from './src/machine.ts'
 import { memoryOfPods } from './src/memory.ts'
+import { proxyTables } from './src/proxy.ts'
 import { type BenchmarkResult, markdownPage, type RunReport, terminalTable } from './src/report.ts'
 import { restCreate } from './src/rest-create.ts'
 import { rollout } from './src/rollout.ts'
@@ -30,6 +32,8 @@ const benchmarks: readonly Benchmark[] = [
   standing,
   memoryOfPods,
   schedulerDecisions,
+  proxyTables,
+  dnsQueries,
 ]
 /** How long a benchmark waits for a quiet machine, all its rounds together. */
 const quietMsMax = 30_000

@@ -16,10 +16,12 @@ export interface TableFrame {
   skeleton(family: Family): string
 }
 
-/** Who wants what value of one element, chain or set. */
+/** Whose value of an element, chain or set is in force, and who else wants one. */
 interface Claim<V> {
   readonly owner: string
   readonly value: V
+  /** Changed in place: thousands of owners may want the same chain. */
+  readonly others: Map<string, V> | undefined
 }
 
 /**
@@ -27,7 +29,7 @@ interface Claim<V> {
  * other gets its own once that one leaves.
  */
 class Claims<V> {
-  readonly #claims = new Map<string, readonly Claim<V>[]>()
+  readonly #claims = new Map<string, Claim<V>>()
   /** What was in force before the changes since the last {@link settle}; undefined: nothing was. */
   readonly #before = new Map<string, V | undefined>()
   readonly #isSame: (a: V, b: V) => boolean
@@ -37,28 +39,62 @@ class Claims<V> {
   }
 
   get(id: string): V | undefined {
-    return this.#claims.get(id)?.[0]?.value
+    return this.#claims.get(id)?.value
   }
 
   *[Symbol.iterator](): Generator<[string, V]> {
-    for (const [id, [first]] of this.#claims) if (first !== undefined) yield [id, first.value]
+    for (const [id, { value }] of this.#claims) yield [id, value]
   }
 
   /** Replaces what an owner wants. */
   replace(owner: string, old: ReadonlyMap<string, V>, wanted: ReadonlyMap<string, V>): void {
-    for (const id of old.keys()) if (!wanted.has(id)) this.#put(id, owner, undefined)
+    for (const id of old.keys()) if (!wanted.has(id)) this.#drop(id, owner)
     for (const [id, value] of wanted) {
       const before = old.get(id)
-      if (before === undefined || !this.#isSame(before, value)) this.#put(id, owner, { owner, value })
+      if (before === undefined || !this.#isSame(before, value)) this.#put(id, owner, value)
     }
   }
 
-  #put(id: string, owner: string, claim: Claim<V> | undefined): void {
+  #remember(id: string): void {
     if (!this.#before.has(id)) this.#before.set(id, this.get(id))
-    const others = (this.#claims.get(id) ?? []).filter((other) => other.owner !== owner)
-    const all = claim === undefined ? others : [...others, claim]
-    if (all.length === 0) this.#claims.delete(id)
-    else this.#claims.set(id, all.length === 1 ? all : all.toSorted((a, b) => (a.owner < b.owner ? -1 : 1)))
+  }
+
+  #put(id: string, owner: string, value: V): void {
+    const claim = this.#claims.get(id)
+    this.#remember(id)
+    if (claim === undefined || (claim.owner === owner && claim.others === undefined)) {
+      this.#claims.set(id, { owner, value, others: undefined })
+      return
+    }
+    const others = claim.others ?? new Map<string, V>()
+    others.delete(owner)
+    if (owner <= claim.owner) {
+      if (owner !== claim.owner) others.set(claim.owner, claim.value)
+      this.#claims.set(id, { owner, value, others })
+    } else {
+      others.set(owner, value)
+      this.#claims.set(id, { ...claim, others })
+    }
+  }
+
+  #drop(id: string, owner: string): void {
+    const claim = this.#claims.get(id)
+    if (claim === undefined) return
+    this.#remember(id)
+    const { others } = claim
+    if (claim.owner !== owner) {
+      others?.delete(owner)
+      return
+    }
+    let next: string | undefined
+    for (const other of others?.keys() ?? []) if (next === undefined || other < next) next = other
+    if (next === undefined) {
+      this.#claims.delete(id)
+      return
+    }
+    const value = others?.get(next) as V
+    others?.delete(next)
+    this.#claims.set(id, { owner: next, value, others })
   }
 
   /** What changed since the last call: ids with what was and what is in force. */
