@@ -1,11 +1,12 @@
 import { httpClientFromFiles } from '@binnacle/client'
 import { logToStderr as log } from './log.ts'
 import { parseOptions } from './options.ts'
+import { startRealNode } from './real-node.ts'
 import { startSimulation } from './simulation.ts'
 
-/** The node agent's process: simulated nodes against the API server that the command line names. */
+/** The node agent's process: this machine as a node, or simulated nodes, of the cluster that the command line names. */
 async function main(): Promise<void> {
-  const { connection, simulation: options, seed } = parseOptions(process.argv.slice(2))
+  const { connection, real, simulation: options, seed } = parseOptions(process.argv.slice(2))
   const client = httpClientFromFiles({
     server: connection.server,
     ca: connection.caFile,
@@ -16,12 +17,20 @@ async function main(): Promise<void> {
   })
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(signal))
-  const simulation = await startSimulation({ client, options, seed, log, signal: stopping.signal })
-  log('info', 'simulated nodes are ready', { nodes: options.nodes, namePrefix: options.namePrefix })
+  const { signal } = stopping
+  const running =
+    real === undefined
+      ? await startSimulation({ client, options, seed, log, signal })
+      : await startRealNode(client, real, log)
+  log(
+    'info',
+    'ready',
+    real === undefined ? { nodes: options.nodes, namePrefix: options.namePrefix } : { node: real.name },
+  )
   process.stdout.write('{"ready":true}\n')
-  if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
-  log('info', 'stopping', { signal: stopping.signal.reason })
-  await simulation.stop()
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  log('info', 'stopping', { signal: signal.reason })
+  await running.stop()
   await client.close()
 }
 

@@ -1,5 +1,7 @@
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { tryParseQuantity } from '@binnacle/apimachinery'
+import { hostAddress, hostNodeName } from './kubelet/node-status.ts'
 import { defaultSimulation, parseSpan, type SimulationOptions, type Span } from './simulated/simulation-options.ts'
 
 /** How the agent reaches the API server, and as whom. */
@@ -12,9 +14,26 @@ export interface ConnectionOptions {
   readonly bearerTokenFile: string | undefined
 }
 
+/** How this machine is a node. */
+export interface RealNodeOptions {
+  readonly name: string
+  /** Where others reach it. */
+  readonly address: string
+  /** The addresses of its pods. */
+  readonly podCIDR: string
+  /** What pods ask for the cluster's names; none: they ask whom the machine asks. */
+  readonly clusterDNS: readonly string[]
+  /** Absolute; everything is below it: containerd, volumes, logs. */
+  readonly dataDirectory: string
+  /** The containers end with the agent, when that is asked to end. */
+  readonly stopPods: boolean
+}
+
 /** What the command line asks for. */
 export interface AgentOptions {
   readonly connection: ConnectionOptions
+  /** undefined: nodes are simulated. */
+  readonly real: RealNodeOptions | undefined
   readonly simulation: SimulationOptions
   /** Makes what is drawn repeatable; undefined: it is not. */
   readonly seed: number | undefined
@@ -27,6 +46,11 @@ const texts = [
   'client-key',
   'bearer-token-file',
   'name-prefix',
+  'node-name',
+  'node-address',
+  'pod-cidr',
+  'cluster-dns',
+  'data-dir',
   'cpu',
   'memory',
   'seed',
@@ -49,9 +73,12 @@ type Values = Readonly<Partial<Record<Name, string>>>
 export function parseOptions(args: readonly string[]): AgentOptions {
   const names = [...texts, ...wholeNumbers, ...spans, ...rates]
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]))
-  const values = parseArgs({ args: [...args], options, allowPositionals: false }).values as Values
+  const switches = { real: { type: 'boolean' as const }, 'stop-pods': { type: 'boolean' as const } }
+  const parsed = parseArgs({ args: [...args], options: { ...options, ...switches }, allowPositionals: false }).values
+  const values = parsed as Values
   const seed = values.seed === undefined ? undefined : wholeNumber('seed', values.seed)
-  return { connection: connectionOf(values), simulation: simulationOf(values), seed }
+  const real = parsed['real'] === true ? realOf(values, parsed['stop-pods'] === true) : undefined
+  return { connection: connectionOf(values), real, simulation: simulationOf(values), seed }
 }
 
 function connectionOf(values: Values): ConnectionOptions {
@@ -67,6 +94,20 @@ function connectionOf(values: Values): ConnectionOptions {
     clientCertFile: values['client-cert'],
     clientKeyFile: values['client-key'],
     bearerTokenFile: values['bearer-token-file'],
+  }
+}
+
+function realOf(values: Values, stopPods: boolean): RealNodeOptions {
+  const dataDirectory = values['data-dir']
+  if (dataDirectory === undefined) throw new Error('--data-dir must name the folder of a real node')
+  const dns = values['cluster-dns']
+  return {
+    name: values['node-name'] ?? hostNodeName(),
+    address: values['node-address'] ?? hostAddress(),
+    podCIDR: values['pod-cidr'] ?? '10.244.0.0/24',
+    clusterDNS: dns === undefined ? [] : dns.split(','),
+    dataDirectory: path.resolve(dataDirectory),
+    stopPods,
   }
 }
 

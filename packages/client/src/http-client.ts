@@ -165,6 +165,11 @@ export class HttpClient implements Client {
     return (await this.#send('PATCH', path, patch.type === 'json' ? patch.operations : patch.body, type)) as T
   }
 
+  /** Posts to a subresource that only answers: `serviceaccounts/token`. */
+  async post(resource: ResourceDefinition<any>, key: ObjectKey, subresource: string, body: unknown): Promise<unknown> {
+    return await this.#send('POST', pathOf(resource, key, `/${subresource}`), body)
+  }
+
   async delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     const { dryRun, ...rest } = options
     await this.#send('DELETE', pathOf(resource, key), {

@@ -14,6 +14,7 @@ export { type CronField, type CronSchedule, parseCronSchedule } from './kinds/cr
 export * from './kinds/index.ts'
 export * from './kinds/object-meta.ts'
 export { adminAccessPaths } from './kinds/resource-claim-strategies.ts'
+export { qosClass } from './kinds/pod-qos.ts'
 export { decodeProtobuf, type ProtobufBody } from './protobuf/decode.ts'
 export * from './quota/index.ts'
 export * from './registry.ts'

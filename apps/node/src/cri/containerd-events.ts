@@ -5,8 +5,8 @@ import { channelOptions, loaderOptions } from './cri-client.ts'
 
 /** Told of what happens to containers and sandboxes. */
 export interface TaskHandler {
-  /** Something started or ended: the id of a container or sandbox, and whether the kernel killed it for its use of memory. */
-  onTask(containerId: string, what: { readonly isOutOfMemory: boolean }): void
+  /** A container or sandbox started or ended, or the kernel killed a process of it. The runtime's own answers may be a little behind. */
+  onTask(id: string, what: 'start' | 'exit' | 'oom'): void
   /** Events may have been missed: look at everything. Also called once the first subscription stands. */
   onGap(): void
 }
@@ -66,7 +66,7 @@ export class ContainerdEvents {
     const { containerId, id } = this.#decode(event.value)
     // The end of a command that was run inside says nothing of the container.
     if (topic === '/tasks/exit' && id !== '' && id !== containerId) return
-    this.#handler.onTask(containerId, { isOutOfMemory: topic === '/tasks/oom' })
+    this.#handler.onTask(containerId, topic.slice('/tasks/'.length) as 'start' | 'exit' | 'oom')
   }
 }
 
