@@ -62,6 +62,7 @@ function rowText({ group, kind, definitions }: KindRow): string {
 // Rules of the kind itself; what metadata and structure must be is checked for all.
 function rulesOf(definitions: readonly ResourceDefinition[]): string {
   if (definitions.every(({ virtual }) => virtual === true)) return 'answered, never stored'
+  if (definitions.every(({ view }) => view !== undefined)) return 'told from other kinds, never stored'
   const strategies = definitions.map(({ strategy }) => strategy)
   const defaults = strategies.some((strategy) => strategy.applyDefaults !== undefined)
   const validated = strategies.some(

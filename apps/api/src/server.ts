@@ -5,6 +5,7 @@ import {
   type ApiServer,
   Authenticator,
   bootstrapCluster,
+  briefResources,
   createApiServer,
   decodeBatch,
   encodeBatchResults,
@@ -50,8 +51,6 @@ export interface ApiProcess {
 
 /** The issuer of ServiceAccount tokens, as kubeadm sets it. */
 const issuer = 'https://kubernetes.default.svc.cluster.local'
-// Heartbeats and events would fill the history: theirs is kept for minutes only.
-const briefResources = ['leases.coordination.k8s.io', 'events']
 
 /**
  * Opens the store, sees to what every cluster has, and listens. `storeOptions` change the store's own limits.

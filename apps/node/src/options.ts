@@ -64,7 +64,7 @@ const spans = [
   'job-run-ms',
   'crash-after-ms',
 ] as const
-const rates = ['failure-rate', 'crash-rate'] as const
+const rates = ['failure-rate', 'crash-rate', 'usage-share'] as const
 
 type Name = (typeof texts | typeof wholeNumbers | typeof spans | typeof rates)[number]
 type Values = Readonly<Partial<Record<Name, string>>>
@@ -136,6 +136,7 @@ function simulationOf(values: Values): SimulationOptions {
     failureRate: rate('failure-rate', values['failure-rate']) ?? defaults.failureRate,
     crashRate: rate('crash-rate', values['crash-rate']) ?? defaults.crashRate,
     crashAfter: span('crash-after-ms', defaults.crashAfter),
+    usageShare: rate('usage-share', values['usage-share']) ?? defaults.usageShare,
     eventsPerSecondMax: number('events-per-second', defaults.eventsPerSecondMax),
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StatusError } from '@binnacle/apimachinery'
 import { BatchedEventRecorder, type Client, Informer } from '@binnacle/client'
-import { leases, namespaces, nodes, pods, resourceSlices } from '@binnacle/resources'
+import { leases, namespaces, nodes, nodeUsages, pods, resourceSlices } from '@binnacle/resources'
 import type { Log } from './log.ts'
 import type { Pod } from './simulated/pod.ts'
 import { seededRandom } from './simulated/seeded-random.ts'
@@ -38,7 +38,7 @@ export async function startSimulation({ client, options, seed, log, signal }: Si
   const simulated = new SimulatedNodes(
     {
       client,
-      resources: { pods, nodes, leases, namespaces, resourceSlices },
+      resources: { pods, nodes, nodeUsages, leases, namespaces, resourceSlices },
       time: {
         nowMs: () => Date.now(),
         setTimer: (callback, afterMs) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { createApiServer, fieldExtractions, inProcessClient } from '@binnacle/apiserver'
+import { briefResources, createApiServer, fieldExtractions, inProcessClient } from '@binnacle/apiserver'
 import { type Client, httpClientFromFiles, LeaderElection } from '@binnacle/client'
 import {
   allControllers,
@@ -46,7 +46,7 @@ async function connect(connection: WorkersConnection, log: Log): Promise<Connect
   const store = await openStore({
     url: connection.url,
     fieldsOf: fieldExtractions(registry),
-    briefResources: ['leases.coordination.k8s.io', 'events'],
+    briefResources,
     recentChangesBytesMax: 16 * 1024 * 1024,
     log,
   })

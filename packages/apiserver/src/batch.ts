@@ -128,7 +128,7 @@ function resourceOf(registry: ResourceRegistry, write: Record<string, unknown>, 
   const [group, version] = [String(write['group'] ?? ''), String(write['version'] ?? 'v1')]
   const plural = String(write['resource'] ?? '')
   const resource = registry.byResource(group, version, plural)
-  if (resource !== undefined && resource.virtual !== true) return resource
+  if (resource !== undefined && resource.virtual !== true && resource.view === undefined) return resource
   throw badRequest(`${path}.resource: Not found: ${JSON.stringify(plural)} in ${apiVersionOf({ group, version })}`)
 }
 

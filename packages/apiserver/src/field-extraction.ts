@@ -1,6 +1,9 @@
-import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
+import { nodeUsages, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { FieldExtraction } from '@binnacle/store'
 import { fieldText } from './field-paths.ts'
+
+/** Heartbeats, events and measurements would fill the history: the store keeps theirs for minutes only. */
+export const briefResources: readonly string[] = ['leases.coordination.k8s.io', 'events', nodeUsages.storageName]
 
 /** Fields by which objects are looked up so often that they have an index. */
 const indexedFields: Record<string, readonly string[]> = {

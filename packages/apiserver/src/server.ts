@@ -40,6 +40,7 @@ import { createBinding } from './subresources/binding.ts'
 import { postSubresource } from './subresources/post-subresource.ts'
 import { answerReview } from './subresources/reviews.ts'
 import { tableOf } from './table.ts'
+import { Views } from './views.ts'
 import { createObject, deleteObject, inVersion, updateObject, type WriteEnvironment } from './write-path.ts'
 
 /** What an ApiServer is made of. */
@@ -62,11 +63,13 @@ class StoreApiServer implements ApiServer {
   readonly store: Store
   readonly #env: WriteEnvironment
   readonly #authenticator: Authenticator | undefined
+  readonly #views: Views
 
   constructor({ store, registry, serviceCidr, authenticator }: ApiServerOptions) {
     this.registry = registry
     this.store = store
     this.#authenticator = authenticator
+    this.#views = new Views(store, () => Date.now())
     this.#env = {
       registry,
       store,
@@ -83,6 +86,7 @@ class StoreApiServer implements ApiServer {
     options: { resourceVersion?: string | undefined } = {},
   ): Promise<StoredObject> {
     authorize(request, 'get', definition, key)
+    if (definition.view !== undefined) return await this.#views.get(definition, key)
     return await readObject(this.store, definition, key, options.resourceVersion)
   }
 
@@ -92,6 +96,7 @@ class StoreApiServer implements ApiServer {
     options: ListRequest & { wantSegments?: boolean },
   ): Promise<ListAnswer> {
     authorize(request, 'list', definition, { namespace: options.namespace })
+    if (definition.view !== undefined) return await this.#views.list(definition, options)
     // Segments hold the stored version.
     const wantSegments =
       options.wantSegments === true &&
@@ -112,11 +117,13 @@ class StoreApiServer implements ApiServer {
 
   getNow(request: RequestContext, definition: ResourceDefinition, key: ObjectKey): StoredObject | undefined {
     authorize(request, 'get', definition, key)
+    if (definition.view !== undefined) return this.#views.getNow(definition, key)
     return this.store.get({ resource: definition.storageName, ...key })
   }
 
   listNow(request: RequestContext, definition: ResourceDefinition, select: SelectRequest): readonly StoredObject[] {
     authorize(request, 'list', definition, { namespace: select.namespace })
+    if (definition.view !== undefined) return this.#views.listNow(definition, select)
     const scope = { resource: definition.storageName, namespace: select.namespace || undefined }
     return selected(this.store, scope, selectionOf(definition, select))
   }

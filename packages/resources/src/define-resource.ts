@@ -8,12 +8,14 @@ import type {
   ScaleSubresource,
   Strategy,
   Verb,
+  View,
 } from './resource-definition.ts'
 import { schemaOf } from './schemas.ts'
 import { ageColumn, nameColumn } from './columns.ts'
+import { ownResources } from './own-resources.ts'
 
 /** A resource as generated from the type packages. */
-interface GeneratedResource {
+export interface GeneratedResource {
   readonly group: string
   readonly version: string
   readonly plural: string
@@ -44,15 +46,22 @@ export interface KindEntry<T extends KubernetesObject> {
   readonly strategy?: Strategy<T>
   readonly storage?: Pick<ResourceDefinition<T>, 'storageName' | 'storageVersion'> &
     Partial<Pick<ResourceDefinition<T>, 'convert'>>
+  readonly view?: View<T>
+  /** Where it is not as the version suggests. */
+  readonly servedByDefault?: boolean
 }
 
+const published = JSON.parse(
+  readFileSync(new URL('./generated/resources.json', import.meta.url), 'utf8'),
+) as GeneratedResource[]
 const generated = new Map(
-  (JSON.parse(readFileSync(new URL('./generated/resources.json', import.meta.url), 'utf8')) as GeneratedResource[]).map(
-    (resource) => [`${resource.group}/${resource.version}/${resource.plural}`, resource],
-  ),
+  [...published, ...ownResources].map((resource) => [
+    `${resource.group}/${resource.version}/${resource.plural}`,
+    resource,
+  ]),
 )
 
-/** Every resource of the type packages, as `group/version/plural`. */
+/** Every resource of the type packages and every one of the project's own, as `group/version/plural`. */
 export const generatedResources: readonly string[] = [...generated.keys()]
 
 // What the body of a subresource is, where it is another group's kind.
@@ -107,10 +116,11 @@ export function defineResource<T extends KubernetesObject>(
     edges: entry.edges ?? {},
     strategy: entry.strategy ?? {},
     hasGeneration: schema.byName.has('spec') && !kindsWithoutGeneration.has(facts.kind),
-    servedByDefault: !/alpha|beta/.test(version),
+    servedByDefault: entry.servedByDefault ?? !/alpha|beta/.test(version),
     storageName: group === '' ? plural : `${plural}.${group}`,
     storageVersion: version,
     ...entry.storage,
+    ...(entry.view === undefined ? {} : { view: entry.view }),
     ...(facts.verbs.length === 1 && facts.verbs[0] === 'create' ? { virtual: true as const } : {}),
   }
 }

@@ -82,6 +82,17 @@ export interface ScaleSubresource {
   readonly selectorPath: string
 }
 
+/** How objects that are not stored are told from ones that are: one for each object of another resource, with its name, namespace and labels. */
+export interface View<T extends KubernetesObject = KubernetesObject> {
+  of(): ResourceDefinition<any>
+  /** The cluster-scoped resource that holds what is told … */
+  records(): ResourceDefinition<any>
+  /** … and the name of the record about an object; undefined: there is none. */
+  recordOf(subject: KubernetesObject): string | undefined
+  /** Undefined: nothing is known of it now. */
+  tell(subject: KubernetesObject, record: any, nowMs: number): T | undefined
+}
+
 /**
  * One resource: everything that its REST routes, discovery, OpenAPI, GraphQL types, table columns, defaulting and validation
  * are derived from. Built-in and custom resources have the same shape.
@@ -123,6 +134,8 @@ export interface ResourceDefinition<T extends KubernetesObject = KubernetesObjec
   readonly convert?: { toStorage(object: T): KubernetesObject; fromStorage(object: KubernetesObject): T }
   /** For review kinds (TokenReview, SubjectAccessReview …) that are created but never stored. */
   readonly virtual?: true
+  /** For kinds that can be read only, and are told from objects of other kinds (metrics). */
+  readonly view?: View<T>
 }
 
 /** `apps/v1`, or `v1` for the core group. */

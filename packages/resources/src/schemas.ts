@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { FieldSchema, ObjectSchema, ScalarType, SchemaLookup, TypeRef } from '@binnacle/apimachinery'
 import { atomicTypes, mergeMetadata } from './merge-metadata.ts'
+import { ownSchemas } from './own-resources.ts'
 
 interface CompactField {
   readonly n: string
@@ -9,9 +10,13 @@ interface CompactField {
   readonly r?: 1
   readonly e?: readonly string[]
 }
-type CompactSchemas = Record<string, { readonly d: string; readonly f: readonly CompactField[] }>
+/** Structures by dotted name, as they are generated. */
+export type CompactSchemas = Record<string, { readonly d: string; readonly f: readonly CompactField[] }>
 
-const compact = JSON.parse(readFileSync(new URL('./generated/schemas.json', import.meta.url), 'utf8')) as CompactSchemas
+const compact: CompactSchemas = {
+  ...(JSON.parse(readFileSync(new URL('./generated/schemas.json', import.meta.url), 'utf8')) as CompactSchemas),
+  ...ownSchemas,
+}
 const expanded = new Map<string, ObjectSchema>()
 
 /**

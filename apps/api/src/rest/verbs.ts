@@ -8,7 +8,7 @@ import {
 } from '@binnacle/apimachinery'
 import { type ApiServer, type DeleteAnswer } from '@binnacle/apiserver'
 import type { Patch } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { ResourceDefinition, Verb } from '@binnacle/resources'
 import { type Exchange, success } from '../http/exchange.ts'
 import { type DecodedBody, decodeRequestBody } from '../http/request-body.ts'
 import { negotiateForm } from './accept.ts'
@@ -67,7 +67,8 @@ async function serveCollection(env: RestEnvironment, exchange: Exchange, route: 
     case 'POST':
       return await create(env, exchange, definition, route.namespace ?? '')
     case 'DELETE': {
-      if (route.namespace === undefined && definition.scope === 'Namespaced') throw methodNotAllowed()
+      const isEverywhere = route.namespace === undefined && definition.scope === 'Namespaced'
+      if (isEverywhere || !definition.verbs.includes('deletecollection')) throw methodNotAllowed()
       const body = await readBody(exchange, false)
       const answer = await env.server.deleteCollection(
         exchange,
@@ -132,7 +133,8 @@ async function create(
 async function serveItem(env: RestEnvironment, exchange: Exchange, item: Item): Promise<void> {
   const { server } = env
   const { definition } = item
-  if (definition.virtual === true) throw methodNotAllowed()
+  const verb = verbOf(exchange, item)
+  if (definition.virtual === true || !definition.verbs.includes(verb as Verb)) throw methodNotAllowed()
   const form = negotiateForm(exchange.header('accept'))
   switch (exchange.method) {
     case 'GET':

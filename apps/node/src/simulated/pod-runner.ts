@@ -1,6 +1,6 @@
 import { isConflict, isNotFound, keyOf } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { ContainerMetrics, ResourceDefinition } from '@binnacle/resources'
 import type { Pod } from './pod.ts'
 import type { ContainerEvent } from './simulated-container.ts'
 import type { SimulatedPod } from './simulated-pod.ts'
@@ -39,6 +39,12 @@ export class PodRunner implements WriteSource {
   /** The address that the pod has of its node's range. */
   get ownAddress(): string | undefined {
     return this.#simulated.ownAddress
+  }
+
+  /** The pod's uid, and what its containers use; undefined: nobody has asked for it. */
+  get usage(): { readonly uid: string; readonly containers: readonly ContainerMetrics[] } | undefined {
+    const { usage, pod } = this.#simulated
+    return usage === undefined ? undefined : { uid: pod.metadata.uid ?? '', containers: usage }
   }
 
   /** Takes up the pod: a new one is reported as accepted, one that ran before goes on without a word. */

@@ -18,3 +18,7 @@ export const runSecondsAnnotation = 'simulated.binnacle.dev/run-seconds'
 export const exitCodeAnnotation = 'simulated.binnacle.dev/exit-code'
 /** `true`: none of the pod's images can ever be pulled. */
 export const pullErrorAnnotation = 'simulated.binnacle.dev/image-pull-error'
+/** What the pod's running containers use together, as a quantity. */
+export const cpuUsageAnnotation = 'simulated.binnacle.dev/cpu-usage'
+/** Likewise. */
+export const memoryUsageAnnotation = 'simulated.binnacle.dev/memory-usage'

@@ -1,4 +1,4 @@
-import { leases, namespaces, nodes, pods, resourceSlices } from '@binnacle/resources'
+import { leases, namespaces, nodes, nodeUsages, pods, resourceSlices } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
 import { MemoryCluster } from './memory-cluster.ts'
 import type { Pod } from './pod.ts'
@@ -30,7 +30,7 @@ class Bench {
     this.simulated = new SimulatedNodes(
       {
         client: cluster.client,
-        resources: { pods, nodes, leases, namespaces, resourceSlices },
+        resources: { pods, nodes, nodeUsages, leases, namespaces, resourceSlices },
         time: {
           nowMs: () => this.nowMs,
           setTimer: (callback, afterMs) => {
@@ -264,5 +264,61 @@ describe('simulated nodes', () => {
     await expect(new Bench({ nodes: 40_000 }).start()).rejects.toThrow(
       'there are addresses for 32768 nodes of 110 pods, not for 40000',
     )
+  })
+
+  it('report usage of pods that say it, once a period, and remove the record when none is left', async () => {
+    const bench = await new Bench().start()
+    const containers = ['a', 'b'].map((name) => ({ name, image: 'nginx' }))
+    bench.bind('busy', 'sim-0', { containers })
+    await bench.pass(2000)
+    expect(bench.cluster.all(nodeUsages)).toEqual([])
+    const busy = bench.pod('busy')
+    const annotations = { 'simulated.binnacle.dev/cpu-usage': '500m' }
+    bench.cluster.put(pods, { ...busy, metadata: { ...busy.metadata, annotations } })
+    await bench.pass(16_000)
+    expect(bench.cluster.all(nodeUsages)).toMatchObject([
+      {
+        metadata: { name: 'sim-0', ownerReferences: [{ kind: 'Node', name: 'sim-0' }] },
+        window: '15s',
+        usage: { cpu: '500m', memory: '0' },
+        pods: [
+          {
+            uid: busy.metadata.uid,
+            containers: [
+              { name: 'a', usage: { cpu: '250m', memory: '0' } },
+              { name: 'b', usage: { cpu: '250m', memory: '0' } },
+            ],
+          },
+        ],
+      },
+    ])
+    bench.cluster.log.length = 0
+    await bench.pass(150_000)
+    expect(bench.cluster.log.filter((line) => line.includes('nodeusages'))).toEqual(
+      Array.from({ length: 10 }, () => 'patch nodeusages sim-0'),
+    )
+    bench.ask('busy', 0)
+    await bench.pass(31_000)
+    expect(bench.cluster.all(nodeUsages)).toEqual([])
+  })
+
+  it('report a share of the requests of all pods when asked to', async () => {
+    const bench = await new Bench({ usageShare: 0.25 }).start()
+    const resources = { requests: { cpu: '2', memory: '1Gi' } }
+    bench.bind('web', 'sim-1', { containers: [{ name: 'main', image: 'nginx', resources }] })
+    await bench.pass(30_000)
+    const usage = bench.cluster.all(nodeUsages).map((record) => [record.metadata.name, record.usage])
+    expect(usage.sort()).toEqual([
+      ['sim-0', { cpu: '0', memory: '0' }],
+      ['sim-1', { cpu: '500m', memory: '256Mi' }],
+      ['sim-2', { cpu: '0', memory: '0' }],
+    ])
+  })
+
+  it('write nothing of usage where nobody asks for it', async () => {
+    const bench = await new Bench().start()
+    bench.bind('web', 'sim-0')
+    await bench.pass(120_000)
+    expect(bench.cluster.log.filter((line) => line.includes('nodeusages'))).toEqual([])
   })
 })

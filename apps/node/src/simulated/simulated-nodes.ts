@@ -3,8 +3,10 @@ import type { ResourceDefinition } from '@binnacle/resources'
 import { PodAddresses } from './addresses.ts'
 import { publishDevices } from './device-slices.ts'
 import { NodeHeartbeat } from './node-heartbeat.ts'
+import { NodeUsageReport } from './node-usage.ts'
 import { registerNodes, type NodeResources } from './node-registration.ts'
 import type { Pod } from './pod.ts'
+import { hasUsage } from './pod-usage.ts'
 import { PodRunner, type PodRunnerEnvironment } from './pod-runner.ts'
 import type { ContainerEvent } from './simulated-container.ts'
 import { SimulatedPod } from './simulated-pod.ts'
@@ -18,6 +20,7 @@ export interface SimulationEnvironment {
   readonly resources: NodeResources & {
     readonly pods: ResourceDefinition<any>
     readonly resourceSlices: ResourceDefinition<any>
+    readonly nodeUsages: ResourceDefinition<any>
   }
   readonly time: Time
   /** A number from 0 to below 1. */
@@ -30,6 +33,7 @@ interface SimulatedNode {
   readonly name: string
   readonly hostIP: string
   readonly addresses: PodAddresses
+  readonly usage: NodeUsageReport
 }
 
 /**
@@ -76,8 +80,9 @@ export class SimulatedNodes {
     await publishDevices(client, resources.resourceSlices, registered, this.#options.devices)
     for (const { identity, uid, readySinceMs } of registered) {
       const { name, address, podCIDR } = identity
-      this.#nodes.set(name, { name, hostIP: address, addresses: new PodAddresses(podCIDR) })
       const environment = { ...this.#runnerEnvironment, ...resources, random: () => this.#environment.random() }
+      const usage = new NodeUsageReport(environment, { name, uid }, { always: this.#options.usageShare > 0 })
+      this.#nodes.set(name, { name, hostIP: address, addresses: new PodAddresses(podCIDR), usage })
       new NodeHeartbeat(environment, identity, uid, { renewedAtMs: nowMs, readySinceMs }).start()
     }
   }
@@ -90,16 +95,19 @@ export class SimulatedNodes {
     const runner = this.#runners.get(uid)
     if (runner !== undefined) runner.update(pod)
     else this.#takeUp(uid, pod, node)
+    if (hasUsage(pod)) node.usage.wake()
   }
 
   /** A pod is gone. */
   podDeleted(pod: Pod): void {
     const uid = pod.metadata.uid ?? ''
     const runner = this.#runners.get(uid)
+    const node = this.#nodes.get(pod.spec.nodeName ?? '')
     runner?.end()
     this.#runners.delete(uid)
+    if (runner !== undefined) node?.usage.pods.delete(runner)
     const address = runner?.ownAddress ?? pod.status?.podIP
-    if (address !== undefined) this.#nodes.get(pod.spec.nodeName ?? '')?.addresses.release(address)
+    if (address !== undefined) node?.addresses.release(address)
   }
 
   /** Resolves once everything that there is to write is written. */
@@ -123,6 +131,7 @@ export class SimulatedNodes {
     const simulated = new SimulatedPod(pod, place, this.#options, () => this.#environment.random(), time.nowMs())
     const runner = new PodRunner(this.#runnerEnvironment, simulated)
     this.#runners.set(uid, runner)
+    node.usage.pods.add(runner)
     runner.start()
   }
 

@@ -1,4 +1,5 @@
 import { formatTime, withCondition } from '@binnacle/apimachinery'
+import type { ContainerMetrics } from '@binnacle/resources'
 import {
   exitCodeAnnotation,
   pullErrorAnnotation,
@@ -8,6 +9,7 @@ import {
   type PodCondition,
   type PodStatus,
 } from './pod.ts'
+import { usageOf } from './pod-usage.ts'
 import { SimulatedContainer, type ContainerEvent, type ContainerFate } from './simulated-container.ts'
 import { drawFrom, type SimulationOptions } from './simulation-options.ts'
 
@@ -65,6 +67,16 @@ export class SimulatedPod {
   get isTerminal(): boolean {
     const phase = this.#phase()
     return phase === 'Succeeded' || phase === 'Failed'
+  }
+
+  /** What each running container uses; undefined: nobody has asked for it. */
+  get usage(): readonly ContainerMetrics[] | undefined {
+    const running = [...this.#inits, ...this.#containers].filter(({ phase }) => phase === 'running')
+    return usageOf(
+      this.pod,
+      running.map(({ spec }) => spec),
+      this.#options.usageShare,
+    )
   }
 
   /** When {@link advance} has something to do; Infinity: not by itself. */

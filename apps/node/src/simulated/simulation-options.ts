@@ -32,6 +32,8 @@ export interface SimulationOptions {
   readonly crashAfter: Span
   /** Events of ordinary pod starts recorded per second, all nodes together; failures are always recorded. */
   readonly eventsPerSecondMax: number
+  /** Which share of their requests containers use whose pods do not say it themselves; 0: nothing is reported of them. */
+  readonly usageShare: number
 }
 
 /** What holds where nothing else is asked for. */
@@ -51,6 +53,7 @@ export const defaultSimulation: SimulationOptions = {
   crashRate: 0,
   crashAfter: { fromMs: 500, toMs: 3000 },
   eventsPerSecondMax: 100,
+  usageShare: 0,
 }
 
 /** A moment of the span. */

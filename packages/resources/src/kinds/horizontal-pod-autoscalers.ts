@@ -3,6 +3,7 @@ import { ageColumn, column, integerColumn } from '../columns.ts'
 import { defineResource } from '../define-resource.ts'
 import type { ResourceDefinition } from '../resource-definition.ts'
 import { nonNegative, oneOf, optionalOneOf, present } from './field-checks.ts'
+import { metricSpecErrors } from './metric-spec-validation.ts'
 import type { HorizontalPodAutoscaler as V1, HorizontalPodAutoscalerV2 as V2 } from '../generated/types.ts'
 
 type Json = Record<string, any>
@@ -60,6 +61,7 @@ function autoscalerErrors(autoscaler: V1 | V2): FieldError[] {
   errors.push(...present('spec.scaleTargetRef.name', scaleTargetRef.name))
   return [
     ...errors,
+    ...metricSpecErrors(spec['metrics'] as Json[] | undefined, 'spec.metrics'),
     ...rateErrors(behavior.scaleUp, 'spec.behavior.scaleUp'),
     ...rateErrors(behavior.scaleDown, 'spec.behavior.scaleDown'),
   ]

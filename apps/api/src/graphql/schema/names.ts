@@ -42,12 +42,13 @@ export class GraphqlNames {
     const type = this.typeOf(definition.schema.name)
     const suffix = type.slice(definition.kind.length)
     const one = lowerFirst(definition.kind)
-    const pluralKind = pluralOf(definition)
+    // A view has the plural of what it is about, and its kind's name tells the two apart.
+    const pluralKind = definition.view === undefined ? pluralOf(definition) : definition.kind
     const many = lowerFirst(pluralKind)
     return {
       type,
       one: one + suffix,
-      // Endpoints is its own plural.
+      // Endpoints and NodeMetrics are their own plurals.
       many: (many === one ? `${many}List` : many) + suffix,
       events: `${one}Events${suffix}`,
       plural: (many === one ? `${pluralKind}List` : pluralKind) + suffix,

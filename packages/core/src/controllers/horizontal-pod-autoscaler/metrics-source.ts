@@ -1,6 +1,6 @@
-import { type KubernetesObject, milliUnits, parseTime, tryParseQuantity } from '@binnacle/apimachinery'
+import { milliUnits, parseTime, tryParseQuantity } from '@binnacle/apimachinery'
 import type { Client } from '@binnacle/client'
-import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
+import { type PodMetrics, podMetrics } from '@binnacle/resources'
 
 /** What one container of a pod uses, in thousandths of a unit (of a core, of a byte), by resource. */
 export type ContainerUsage = ReadonlyMap<string, number>
@@ -21,31 +21,19 @@ export interface MetricsSource {
   podUsage(namespace: string, selector: string): Promise<ReadonlyMap<string, PodUsage>>
 }
 
-/** `metrics.k8s.io/v1beta1 PodMetrics`. */
-interface PodMetrics extends KubernetesObject {
-  readonly timestamp?: string
-  readonly window?: string
-  readonly containers?: readonly { readonly name: string; readonly usage: Readonly<Record<string, string>> }[]
-}
-
-/** The resource metrics API of the cluster itself; where it is not served, every question fails saying so. */
-export function servedMetrics(client: Client, registry: ResourceRegistry): MetricsSource {
+/** The resource metrics API of the cluster itself. */
+export function servedMetrics(client: Client): MetricsSource {
   return {
     async podUsage(namespace, labelSelector) {
-      const resource = registry.byResource('metrics.k8s.io', 'v1beta1', 'pods') as
-        | ResourceDefinition<PodMetrics>
-        | undefined
-      if (resource === undefined)
-        throw new Error(
-          'unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)',
-        )
-      const { items } = await client.list(resource, { namespace, labelSelector })
+      const { items } = await client.list(podMetrics, { namespace, labelSelector }).catch((error: Error) => {
+        throw new Error(`unable to fetch metrics from resource metrics API: ${error.message}`)
+      })
       return new Map(items.map((item) => [item.metadata.name, usageOf(item)]))
     },
   }
 }
 
-function usageOf({ timestamp, window, containers = [] }: PodMetrics): PodUsage {
+function usageOf({ timestamp, window, containers }: PodMetrics): PodUsage {
   const usages = containers.map(({ name, usage }): [string, ContainerUsage] => [
     name,
     new Map(

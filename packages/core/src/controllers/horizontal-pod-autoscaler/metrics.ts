@@ -1,6 +1,5 @@
-import { formatQuantity, labelSelectorOf, milliUnits, tryParseQuantity } from '@binnacle/apimachinery'
-import { type HorizontalPodAutoscalerV2, type MetricSpec, type MetricStatus, type Pod, pods } from '@binnacle/resources'
-import type { ReconcileContext } from '../../controller.ts'
+import { formatQuantity, milliUnits, tryParseQuantity } from '@binnacle/apimachinery'
+import type { HorizontalPodAutoscalerV2, MetricSpec, MetricStatus, Pod } from '@binnacle/resources'
 import type { MetricsSource } from './metrics-source.ts'
 import { type Proposal, proposeReplicas, type ResourceTarget, type Tolerances } from './replica-count.ts'
 
@@ -20,32 +19,29 @@ export interface MetricsOutcome {
 export interface Scaled {
   readonly autoscaler: HorizontalPodAutoscalerV2
   readonly selector: string
+  /** The pods that it selects. */
+  readonly selected: readonly Pod[]
   readonly current: number
 }
 
 /** Asks every metric and takes the greatest answer (`computeReplicasForMetrics`). When some fail, nothing is scaled down. */
 export async function replicasByMetrics(
-  { autoscaler, selector, current }: Scaled,
+  { autoscaler, selector, selected, current }: Scaled,
   source: MetricsSource,
-  context: ReconcileContext,
+  nowMs: number,
 ): Promise<MetricsOutcome> {
   const namespace = autoscaler.metadata.namespace ?? ''
-  const parsed = labelSelectorOf(selector)
-  const selected = context
-    .informer(pods)
-    .inNamespace(namespace)
-    .filter((pod) => parsed.matches(pod.metadata.labels))
   const specs = autoscaler.spec.metrics ?? []
   const statuses: MetricStatus[] = []
   const failures: { reason: string; message: string }[] = []
   let best: { replicas: number; metric: string } | undefined
   for (const spec of specs) {
     try {
-      const target = targetOf(spec)
+      const target = targetOf(spec, namespace)
       const usage = await source.podUsage(namespace, selector).catch((error: Error) => {
         throw new Error(`unable to get metrics for resource ${target.resource}: ${error.message}`)
       })
-      const observed = { pods: selected as readonly Pod[], usage, nowMs: context.nowMs() }
+      const observed = { pods: selected, usage, nowMs }
       const proposal = proposeReplicas(current, target, tolerancesOf(autoscaler), observed)
       statuses.push(statusOf(spec, target, proposal))
       if (best === undefined || proposal.replicas > best.replicas)
@@ -74,10 +70,10 @@ function outcome(
   return { replicas: cannotTell ? undefined : best.replicas, metric: best?.metric ?? '', statuses, failure, error }
 }
 
-// Metrics of other kinds come from APIs that this cluster does not serve: each says so.
-function targetOf({ type, resource, containerResource }: MetricSpec): ResourceTarget {
+function targetOf(spec: MetricSpec, namespace: string): ResourceTarget {
+  const { type, resource, containerResource } = spec
   const given = type === 'Resource' ? resource : type === 'ContainerResource' ? containerResource : undefined
-  if (given === undefined) throw new Error(`no metrics API for metrics of type ${type} is served`)
+  if (given === undefined) throw new Error(`failed to get ${notServed(spec, namespace)}`)
   const { averageUtilization, averageValue } = given.target
   if (averageUtilization === undefined && averageValue === undefined)
     throw new Error(
@@ -90,13 +86,28 @@ function targetOf({ type, resource, containerResource }: MetricSpec): ResourceTa
   }
 }
 
+// Metrics of other types come from APIs that this cluster does not serve: each says so, as it does where no adapter is installed.
+function notServed({ type, pods, object, external }: MetricSpec, namespace: string): string {
+  const custom =
+    'unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered'
+  if (type === 'Pods') return `pods metric value: unable to get metric ${pods?.metric.name}: ${custom}`
+  if (type === 'Object') {
+    const { kind = '', name = '' } = object?.describedObject ?? {}
+    return `object metric value: unable to get metric ${object?.metric.name}: ${kind} on ${namespace} ${name}/${custom}`
+  }
+  const name = external?.metric.name ?? ''
+  const missing = `the server could not find the requested resource (get ${name}.external.metrics.k8s.io)`
+  return `${name} external metric value: unable to get external metric ${namespace}/${name}: unable to fetch metrics from external metrics API: ${missing}`
+}
+
 function reasonOf({ type }: MetricSpec): string {
   return `FailedGet${type}Metric`
 }
 
 function failureText({ type, resource, containerResource }: MetricSpec, { message }: Error): string {
   const given = resource ?? containerResource
-  if (given === undefined || message.startsWith('invalid resource')) return `failed to get ${type} metric: ${message}`
+  if (given === undefined) return message
+  if (message.startsWith('invalid resource')) return `failed to get ${type} metric: ${message}`
   const what = given.target.averageValue === undefined ? 'utilization' : 'usage'
   return `failed to get ${given.name} ${what}: ${message}`
 }

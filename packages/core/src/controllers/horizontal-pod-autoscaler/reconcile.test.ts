@@ -4,6 +4,7 @@ import {
   events,
   type HorizontalPodAutoscalerV2,
   horizontalPodAutoscalers,
+  podMetrics,
   pods,
 } from '@binnacle/resources'
 import { aDeployment, aPod } from '@binnacle/testing'
@@ -134,7 +135,7 @@ describe('horizontalPodAutoscalerController', () => {
     expect(conditions()['ScalingActive']).toBe('False ScalingDisabled')
   })
 
-  it('says that there are no metrics where none are served', async () => {
+  it('says that there are no metrics where nothing was measured', async () => {
     await bench.stop()
     use(undefined)
     seedWorkload(2)
@@ -146,8 +147,27 @@ describe('horizontalPodAutoscalerController', () => {
       status: 'False',
       reason: 'FailedGetResourceMetric',
       message:
-        'the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)',
+        'the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API',
     })
+  })
+
+  it('reads what the cluster measured of the pods that the target selects', async () => {
+    await bench.stop()
+    use(undefined)
+    seedWorkload(2)
+    for (const name of ['p0', 'p1'])
+      bench.cluster.seed(podMetrics, {
+        apiVersion: 'metrics.k8s.io/v1beta1',
+        kind: 'PodMetrics',
+        metadata: { name, namespace: 'default', labels: { app: 'web' } },
+        timestamp: '2026-01-01T00:00:00Z',
+        window: '15s',
+        containers: [{ name: 'app', usage: { cpu: '900m', memory: '64Mi' } }],
+      })
+    bench.cluster.seed(horizontalPodAutoscalers, anAutoscaler())
+    await bench.start()
+    expect(replicas()).toBe(4)
+    expect(conditions()['ScalingActive']).toBe('True ValidMetricFound')
   })
 
   it('says that its target is not there', async () => {
@@ -165,9 +185,37 @@ describe('horizontalPodAutoscalerController', () => {
     milliOfEach = 100
     await bench.start()
     expect(conditions()['ScalingActive']).toBe('False FailedGetExternalMetric')
+    expect(recorded()).toContain(
+      'FailedGetExternalMetric: failed to get queue external metric value: unable to get external metric default/queue: unable to fetch metrics from external metrics API: the server could not find the requested resource (get queue.external.metrics.k8s.io)',
+    )
     milliOfEach = 900
     await bench.pass(16_000)
     expect(replicas()).toBe(8)
+  })
+
+  it('does not fight with another over the same pods: both say so until one is gone', async () => {
+    milliOfEach = 900
+    seedWorkload(2)
+    const spec = { selector: { matchLabels: { app: 'web' } } }
+    bench.cluster.seed(deployments, { ...aDeployment({ name: 'other', replicas: 2, spec }), status: { replicas: 2 } })
+    const other = anAutoscaler({ scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'other' } })
+    bench.cluster.seed(horizontalPodAutoscalers, { ...other, metadata: { name: 'other', namespace: 'default' } })
+    await bench.start()
+    bench.cluster.seed(horizontalPodAutoscalers, anAutoscaler())
+    await bench.pass(16_000)
+    expect(recorded()).toContain(
+      'AmbiguousSelector: pods by selector app=web are controlled by multiple HPAs: [{other default} {web default}]',
+    )
+    const reasons = () =>
+      bench.cluster
+        .all(horizontalPodAutoscalers)
+        .map(({ status }) => status?.conditions?.find(({ type }) => type === 'ScalingActive')?.reason)
+    expect(reasons()).toEqual(['AmbiguousSelector', 'AmbiguousSelector'])
+    expect(bench.cluster.change(deployments, web, () => undefined).spec?.replicas).toBe(2)
+    bench.cluster.remove(horizontalPodAutoscalers, { namespace: 'default', name: 'other' })
+    await bench.pass(16_000)
+    expect(reasons()).toEqual(['ValidMetricFound'])
+    expect(bench.cluster.change(deployments, web, () => undefined).spec?.replicas).toBe(4)
   })
 
   it('writes nothing while usage stays where it is', async () => {

@@ -1,8 +1,17 @@
-import { type Condition, formatTime, jsonEqual, type ObjectKey, withCondition } from '@binnacle/apimachinery'
+import {
+  type Condition,
+  formatTime,
+  jsonEqual,
+  keyOf,
+  labelSelectorOf,
+  type ObjectKey,
+  withCondition,
+} from '@binnacle/apimachinery'
 import {
   type HorizontalPodAutoscalerV2,
   horizontalPodAutoscalers,
   type MetricStatus,
+  type Pod,
   pods,
   type ResourceDefinition,
   type ResourceRegistry,
@@ -11,6 +20,7 @@ import {
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 import { normalizeReplicas, rememberScaling, type ScalingHistory } from './behavior.ts'
 import { replicasByMetrics } from './metrics.ts'
+import { SelectorsInUse } from './selectors-in-use.ts'
 import { type MetricsSource, servedMetrics } from './metrics-source.ts'
 
 /** How often usage is looked at (`--horizontal-pod-autoscaler-sync-period`). */
@@ -21,31 +31,34 @@ interface Work {
   readonly registry: ResourceRegistry
   readonly metrics: MetricsSource | undefined
   readonly histories: Map<string, ScalingHistory>
+  readonly selectors: SelectorsInUse
   /** When each autoscaler, by uid, looks at usage again, in milliseconds since 1970. */
   readonly dueMs: Map<string, number>
 }
 
 /**
  * Sets the replicas of what each HorizontalPodAutoscaler points at so that the usage of its pods comes to the target (kube-controller-manager
- * `podautoscaler/horizontal.go`). `metrics` is where usage comes from; by default the cluster's own metrics API, if it has one.
+ * `podautoscaler/horizontal.go`). `metrics` is where usage comes from; by default the cluster's own metrics API.
  */
 export function horizontalPodAutoscalerController(registry: ResourceRegistry, metrics?: MetricsSource): Controller {
   const histories = new Map<string, ScalingHistory>()
+  const selectors = new SelectorsInUse()
   const dueMs = new Map<string, number>()
   return {
     name: 'horizontal-pod-autoscaler',
     reconciles: horizontalPodAutoscalers,
     reads: [pods],
-    reconcile: (key, context) => reconcile(key, { context, registry, metrics, histories, dueMs }),
+    reconcile: (key, context) => reconcile(key, { context, registry, metrics, histories, selectors, dueMs }),
   }
 }
 
 async function reconcile(key: ObjectKey, work: Work): Promise<Result> {
-  const { context, histories, dueMs } = work
+  const { context, histories, selectors, dueMs } = work
   const autoscaler = context.informer(horizontalPodAutoscalers).get(key)
   const name = `${key.namespace}/${key.name}`
   if (autoscaler === undefined) {
     histories.delete(name)
+    selectors.delete(key)
     dueMs.delete(name)
     return done
   }
@@ -137,8 +150,15 @@ async function followMetrics(scaling: Scaling, current: number, min: number): Pr
     status.set('ScalingActive', false, { reason: 'InvalidSelector', message })
     return
   }
-  const source = scaling.metrics ?? servedMetrics(context.client, scaling.registry)
-  const outcome = await replicasByMetrics({ autoscaler, selector, current }, source, context)
+  const selected = selectedPods(context, autoscaler, selector)
+  const ambiguous = scaling.selectors.put(keyOf(autoscaler), selector, selected)
+  if (ambiguous !== undefined) {
+    context.events.record(autoscaler, 'Warning', 'AmbiguousSelector', ambiguous)
+    status.set('ScalingActive', false, { reason: 'AmbiguousSelector', message: ambiguous })
+    return
+  }
+  const source = scaling.metrics ?? servedMetrics(context.client)
+  const outcome = await replicasByMetrics({ autoscaler, selector, selected, current }, source, context.nowMs())
   status.metrics(outcome.statuses)
   if (outcome.failure !== undefined)
     context.events.record(autoscaler, 'Warning', outcome.failure.reason, outcome.failure.message)
@@ -160,6 +180,12 @@ async function followMetrics(scaling: Scaling, current: number, min: number): Pr
   if (normalized.replicas === current) return
   const reason = outcome.replicas > current ? `${outcome.metric} above target` : 'All metrics below target'
   await rescale(scaling, normalized.replicas, reason)
+}
+
+function selectedPods(context: ReconcileContext, { metadata }: HorizontalPodAutoscalerV2, selector: string): Pod[] {
+  const parsed = labelSelectorOf(selector)
+  const inNamespace = context.informer(pods).inNamespace(metadata.namespace ?? '')
+  return inNamespace.filter((pod) => parsed.matches(pod.metadata.labels))
 }
 
 async function rescale(scaling: Scaling, replicas: number, reason: string): Promise<void> {
