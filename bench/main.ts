@@ -16,6 +16,7 @@ import { restCreate } from './src/rest-create.ts'
 import { rollout } from './src/rollout.ts'
 import { schedulerDecisions } from './src/scheduler.ts'
 import { standing } from './src/standing.ts'
+import { streaming } from './src/streaming.ts'
 import { storeAgainstEtcd, storeOnSlowDisk } from './src/store.ts'
 
 /** `npm run bench`: measures every figure that the project claims, each peer in the same run. */
@@ -34,6 +35,7 @@ const benchmarks: readonly Benchmark[] = [
   schedulerDecisions,
   proxyTables,
   dnsQueries,
+  streaming,
 ]
 /** How long a benchmark waits for a quiet machine, all its rounds together. */
 const quietMsMax = 30_000

@@ -23,6 +23,8 @@ export interface Product extends Address {
   readonly kubeconfig: string
   /** Sends a request and gives the parsed answer. @throws Error when it is refused */
   call<T = any>(method: string, path: string, body?: unknown): Promise<T>
+  /** The text of one of its files with keys and certificates. */
+  pki(name: string): string
   /** The certificate and key of its API server, for a peer that serves with the same. */
   serverCertificate(): { readonly certificate: string; readonly key: string }
   /** Resident bytes of the API server's process, now and at their highest. */
@@ -54,6 +56,7 @@ export async function startProduct(cleanup: Cleanup, args: readonly string[] = [
     graphqlWs: endpoints.graphqlWs,
     kubeconfig: path.join(dataDir, 'admin.kubeconfig'),
     call: (method, path, body) => call(address, method, path, body),
+    pki: (name) => read(`pki/${name}`),
     serverCertificate: () => ({ certificate: read('pki/apiserver.crt'), key: read('pki/apiserver.key') }),
     apiMemory: () => memoryOf(processOf(dataDir, entries.API)),
     parts: () => partsOf(dataDir),

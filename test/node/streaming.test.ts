@@ -5,9 +5,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ContainerNode, containersMissing } from '@binnacle/node-agent/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { ContainerNode, containersMissing } from '../fixtures/container-node.ts'
 import { eventually, https, kubectlPath, type Product, startProduct } from '../fixtures/product.ts'
 
 /** kubectl logs, exec, attach, cp and port-forward against real containers. */
@@ -22,7 +22,16 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'binnacle-streaming-'))
   product = startProduct(['--simulated-nodes', '0', '--no-dashboard'])
   await eventually(() => product.kubectl('get', 'serviceaccount', 'default'))
-  node = new ContainerNode(product)
+  node = new ContainerNode({
+    ca: product.ca,
+    pki: (name) => readFileSync(path.join(product.dataDir, 'pki', name), 'utf8'),
+    async call(method, target, body) {
+      const options = { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+      const answer = await https(product, product.endpoints.api + target, options)
+      if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.body}`)
+      return JSON.parse(answer.body)
+    },
+  })
   await node.start()
   const echo = 'mkdir /tmp/www; echo page > /tmp/www/index.html; httpd -p 8080 -h /tmp/www; nc -ll -p 9000 -e cat'
   await node.run('web', [{ name: 'app', script: `echo hello; echo oops >&2; ${echo}` }], { app: 'web' })
