@@ -81,7 +81,11 @@ async function answerSession(request: IncomingMessage, response: ServerResponse)
     response.writeHead(405, { allow: 'PUT, DELETE' }).end()
     return
   }
-  const token = (await bodyOf(request)).trim()
+  const token = (await bodyOf(request))?.trim()
+  if (token === undefined) {
+    response.writeHead(413).end()
+    return
+  }
   try {
     const accepted = /^[\x21-\x7e]+$/.test(token) && (await proxy.accepts(token))
     if (accepted) response.writeHead(204, { 'set-cookie': signInCookie(token) }).end()
@@ -91,13 +95,15 @@ async function answerSession(request: IncomingMessage, response: ServerResponse)
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+// The body of a request; undefined when it is longer than any token. It is read to its end, or the answer would not get through.
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   let body = ''
+  let bytes = 0
   for await (const chunk of request) {
-    body += String(chunk)
-    if (body.length > tokenBytesMax) return ''
+    bytes += (chunk as Buffer).length
+    if (bytes <= tokenBytesMax) body += String(chunk)
   }
-  return body
+  return bytes > tokenBytesMax ? undefined : body
 }
 
 // Another site must not use the cookie: browsers say where a request comes from, other programs have no cookie to lose.

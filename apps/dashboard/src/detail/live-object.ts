@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'react'
-import { socket } from '../live/graphql.ts'
-import type { Freshness } from '../live/live-rows.ts'
+import { type Freshness, type LiveBatch, LiveStream } from '../live/live-stream.ts'
 import { type ApiResource, objectSubscription } from '../live/queries.ts'
 
 /** Any object, as JSON. */
@@ -16,10 +15,21 @@ export interface AnyObject {
     readonly deletionTimestamp?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly annotations?: Readonly<Record<string, string>>
-    readonly ownerReferences?: readonly { apiVersion: string; kind: string; name: string; controller?: boolean }[]
+    readonly ownerReferences?: readonly OwnerReference[]
+    readonly finalizers?: readonly string[]
+    readonly generation?: number
   }
+  readonly spec?: Readonly<Record<string, unknown>>
   readonly status?: { readonly conditions?: readonly Condition[] } & Record<string, unknown>
   readonly [field: string]: unknown
+}
+
+/** Who owns an object. */
+export interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly controller?: boolean
 }
 
 /** A condition of a status. */
@@ -31,44 +41,51 @@ export interface Condition {
   readonly lastTransitionTime?: string
 }
 
-interface ObjectMessage {
-  objectEvents: { resourceVersion: string; events: { type: string; object: { _json: AnyObject } | null }[] }
+interface ObjectBatch extends LiveBatch {
+  readonly events: readonly { readonly type: string; readonly object?: { readonly _json: AnyObject } | null }[]
 }
 
 /** One object as it is now: `absent` once it is known not to exist (or to be gone; the last state stays). */
-export function useLiveObject(
-  resource: ApiResource,
-  namespace: string,
-  name: string,
-): { object: AnyObject | undefined; absent: boolean; freshness: Freshness } {
-  const [object, setObject] = useState<AnyObject | undefined>()
-  const [absent, setAbsent] = useState(false)
-  const [freshness, setFreshness] = useState<Freshness>({ state: 'loading', resourceVersion: '' })
+export interface LiveObject {
+  readonly object: AnyObject | undefined
+  readonly absent: boolean
+  readonly freshness: Freshness
+}
+
+const nothingYet: LiveObject = {
+  object: undefined,
+  absent: false,
+  freshness: { state: 'loading', resourceVersion: '' },
+}
+
+/** Follows one object. */
+export function useLiveObject(resource: ApiResource, namespace: string, name: string): LiveObject {
+  const [live, setLive] = useState(nothingYet)
   useEffect(() => {
     let found = false
+    const receive = (batch: ObjectBatch): void => {
+      for (const { type, object } of batch.events) {
+        if (object !== null && object !== undefined) {
+          found = type !== 'DELETED'
+          setLive((before) => ({ ...before, object: object._json, absent: !found }))
+        } else if (type === 'INITIAL_END') {
+          setLive((before) => ({ ...before, absent: !found }))
+        }
+      }
+    }
     const variables = {
       resource: { group: resource.group, version: resource.version, plural: resource.plural },
       namespace: namespace === '' ? null : namespace,
       fieldSelector: `metadata.name=${name}`,
     }
-    const receive = ({ objectEvents }: ObjectMessage): void => {
-      for (const event of objectEvents.events) {
-        if (event.object !== null && event.object !== undefined) setObject(event.object._json)
-        if (event.type === 'ADDED' || event.type === 'MODIFIED') found = true
-        if (event.type === 'DELETED') found = false
-        if (event.type === 'INITIAL_END' || event.type === 'DELETED' || event.type === 'ADDED') setAbsent(!found)
-      }
-      setFreshness({ state: 'live', resourceVersion: objectEvents.resourceVersion })
-    }
-    const fail = (): void => setFreshness((before) => ({ ...before, state: 'reconnecting' }))
-    return socket().subscribe<ObjectMessage>(
-      { query: objectSubscription, variables },
-      {
-        next: (result) => (result.errors === undefined ? receive(result.data as ObjectMessage) : fail()),
-        error: fail,
-        complete: () => undefined,
-      },
-    )
+    setLive(nothingYet)
+    const stream = new LiveStream<ObjectBatch>(objectSubscription, variables, {
+      begin: () => void (found = false),
+      receive,
+      report: (freshness) => setLive((before) => ({ ...before, freshness })),
+    })
+    stream.start()
+    return () => stream.close()
   }, [resource, namespace, name])
-  return { object, absent, freshness }
+  return live
 }

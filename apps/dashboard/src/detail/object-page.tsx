@@ -2,16 +2,19 @@
 
 import dynamic from 'next/dynamic'
 import Link from 'next/link'
-import type { ReactNode } from 'react'
+import { useRouter, useSearchParams } from 'next/navigation'
+import type { KeyboardEvent } from 'react'
 import type { ApiResource } from '../live/queries.ts'
 import { useReportFreshness } from '../shell/freshness'
-import { findResource, objectPath, tablePath } from '../shell/paths.ts'
-import { useResources } from '../shell/shell'
-import { useTab } from '../shell/url-state.ts'
-import { ResourceTable } from '../tables/resource-table'
-import { tableColumns, statusColor } from '../tables/cells.ts'
-import { useLiveRows } from '../live/live-rows.ts'
+import { usePageKeys } from '../shell/keys.ts'
+import { useTitle } from '../shell/page-title.ts'
+import { findResource, tablePath } from '../shell/paths.ts'
+import { useResources } from '../shell/resources-context.ts'
+import { UnknownResource } from '../shell/unknown-resource'
+import { type Tab, tableQuery, tabs, useTab } from '../shell/url-state.ts'
 import { type AnyObject, useLiveObject } from './live-object.ts'
+import { Related, RelatedTable } from './related'
+import { Summary } from './summary'
 
 // The editor is a third of the page's code and shown on one tab: it is loaded when that is opened.
 const YamlView = dynamic(() => import('./yaml-view'), {
@@ -19,9 +22,14 @@ const YamlView = dynamic(() => import('./yaml-view'), {
   loading: () => <p className="p-4 text-faint">Loading …</p>,
 })
 
-const tabs = { summary: 'Summary', yaml: 'YAML', events: 'Events' } as const
+const tabTitles: Readonly<Record<Tab, string>> = {
+  summary: 'Summary',
+  related: 'Related',
+  yaml: 'YAML',
+  events: 'Events',
+}
 
-/** One object: what it is, its YAML, its events; live. */
+/** One object: what it is, what belongs to it, its YAML, its events; live. */
 export function ObjectPage({
   resource: pathName,
   namespace,
@@ -32,186 +40,159 @@ export function ObjectPage({
   name: string
 }) {
   const resource = findResource(useResources(), decodeURIComponent(pathName))
-  if (resource === undefined) return <p className="p-6">The API serves no resource “{decodeURIComponent(pathName)}”.</p>
+  if (resource === undefined) return <UnknownResource name={decodeURIComponent(pathName)} />
   return <LiveObject resource={resource} namespace={namespace} name={name} />
 }
 
 function LiveObject({ resource, namespace, name }: { resource: ApiResource; namespace: string; name: string }) {
   const { object, absent, freshness } = useLiveObject(resource, namespace, name)
   useReportFreshness(freshness)
+  useTitle(`${name} · ${resource.kind}`)
   const [tab, setTab] = useTab()
+  const router = useRouter()
+  const back = `${tablePath(resource)}${tableQuery(useSearchParams().toString())}`
+  usePageKeys((event) => {
+    if (event.key === 'y') void setTab('yaml')
+    else if (event.key === 'e') void setTab('events')
+    else if (event.key === 'Escape') router.push(back)
+    else return
+    event.preventDefault()
+  })
   return (
     <>
-      <div className="flex flex-wrap items-baseline gap-2 border-b border-line px-4 py-2">
-        <Link href={tablePath(resource)} className="text-accent hover:underline">
-          {resource.kind}
-        </Link>
-        <h1 className="text-lg font-semibold">{namespace === '' ? name : `${namespace}/${name}`}</h1>
-        {absent ? <strong className="text-bad">{object === undefined ? 'does not exist' : 'deleted'}</strong> : null}
-      </div>
-      <div role="tablist" aria-label="Parts of the object" className="flex gap-1 border-b border-line px-4">
-        {Object.entries(tabs).map(([key, title]) => (
-          <button
-            key={key}
-            type="button"
-            role="tab"
-            id={`tab-${key}`}
-            aria-selected={tab === key}
-            aria-controls="part"
-            onClick={() => void setTab(key)}
-            className={`border-b-2 px-3 py-1.5 ${tab === key ? 'border-accent font-medium' : 'border-transparent text-faint'}`}
+      <Heading resource={resource} namespace={namespace} name={name} back={back} />
+      {absent ? <Absent known={object !== undefined} kind={resource.kind} back={back} /> : null}
+      {freshness.state === 'failed' ? (
+        <p role="alert" className="p-4 text-bad">
+          {freshness.error}
+        </p>
+      ) : null}
+      {object === undefined ? (
+        <p className="p-4 text-faint">{absent || freshness.state === 'failed' ? '' : 'Loading …'}</p>
+      ) : (
+        <>
+          <Tabs tab={tab} onTab={(next) => void setTab(next)} />
+          <div
+            role="tabpanel"
+            id="part"
+            tabIndex={0}
+            aria-labelledby={`tab-${tab}`}
+            className="flex min-h-0 grow flex-col overflow-auto"
           >
-            {title}
-          </button>
-        ))}
-      </div>
-      <div
-        role="tabpanel"
-        id="part"
-        aria-labelledby={`tab-${tab}`}
-        className="flex min-h-0 grow flex-col overflow-auto"
-      >
-        {object === undefined ? (
-          <p className="p-4 text-faint">{absent ? '' : 'Loading …'}</p>
-        ) : (
-          <Part tab={tab} object={object} />
-        )}
-      </div>
+            <Part tab={tab} resource={resource} object={object} />
+          </div>
+        </>
+      )}
     </>
   )
 }
 
-function Part({ tab, object }: { tab: string; object: AnyObject }) {
-  if (tab === 'yaml') return <YamlView object={object} />
-  if (tab === 'events') return <Events object={object} />
-  return <Summary object={object} />
+interface HeadingProps {
+  readonly resource: ApiResource
+  readonly namespace: string
+  readonly name: string
+  readonly back: string
 }
 
-function Summary({ object }: { object: AnyObject }) {
-  const { metadata } = object
+function Heading({ resource, namespace, name, back }: HeadingProps) {
   return (
-    <div className="grid gap-6 p-4">
-      <dl className="grid grid-cols-[10rem_1fr] gap-x-4 gap-y-1">
-        <Term title="Created">{metadata.creationTimestamp ?? ''}</Term>
-        {metadata.deletionTimestamp === undefined ? null : (
-          <Term title="Deleting since">{metadata.deletionTimestamp}</Term>
-        )}
-        <Term title="UID">{metadata.uid}</Term>
-        <Term title="Resource version">{metadata.resourceVersion}</Term>
-        <Term title="Labels">
-          <Pairs pairs={metadata.labels} />
-        </Term>
-        <Term title="Annotations">
-          <Pairs pairs={metadata.annotations} />
-        </Term>
-        <Term title="Owners">
-          <Owners object={object} />
-        </Term>
-      </dl>
-      <Conditions object={object} />
+    <div className="flex min-w-0 flex-wrap items-baseline gap-x-2 px-4 py-2">
+      <Link href={back} prefetch={false} className="link" title={`Back to the table (Esc)`}>
+        {resource.kind}
+      </Link>
+      <span aria-hidden className="text-faint">
+        /
+      </span>
+      {namespace === '' ? null : (
+        <>
+          <Link
+            href={`${tablePath(resource)}?${new URLSearchParams({ ns: namespace })}`}
+            prefetch={false}
+            className="link"
+            title={`Every ${resource.kind} in this namespace`}
+          >
+            {namespace}
+          </Link>
+          <span aria-hidden className="text-faint">
+            /
+          </span>
+        </>
+      )}
+      <h1 className="min-w-0 text-base font-semibold break-all">{name}</h1>
     </div>
   )
 }
 
-function Term({ title, children }: { title: string; children: ReactNode }) {
+function Absent({ known, kind, back }: { known: boolean; kind: string; back: string }) {
   return (
-    <>
-      <dt className="text-faint">{title}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
-  )
-}
-
-function Pairs({ pairs }: { pairs: Readonly<Record<string, string>> | undefined }) {
-  const entries = Object.entries(pairs ?? {})
-  if (entries.length === 0) return <span className="text-faint">none</span>
-  return (
-    <ul>
-      {entries.map(([key, value]) => (
-        <li key={key} className="break-all">
-          {key} = {value}
-        </li>
-      ))}
-    </ul>
-  )
-}
-
-function Owners({ object }: { object: AnyObject }) {
-  const resources = useResources()
-  const owners = object.metadata.ownerReferences ?? []
-  if (owners.length === 0) return <span className="text-faint">none</span>
-  return owners.map((owner) => {
-    const resource = resources.find(
-      (candidate) =>
-        candidate.kind === owner.kind &&
-        (candidate.group === '' ? candidate.version : `${candidate.group}/${candidate.version}`) === owner.apiVersion,
-    )
-    const text = `${owner.kind} ${owner.name}`
-    if (resource === undefined) return <span key={text}>{text}</span>
-    return (
-      <Link
-        key={text}
-        href={objectPath(resource, resource.namespaced ? (object.metadata.namespace ?? '') : '', owner.name)}
-        className="text-accent hover:underline"
-      >
-        {text}
+    <p role="status" className="border-y border-line bg-warn-ground px-4 py-1.5 text-warn">
+      {known ? 'This object was deleted. What you see is its last state.' : `There is no ${kind} of this name.`}{' '}
+      <Link href={back} className="underline">
+        Back to the table
       </Link>
-    )
-  })
+    </p>
+  )
 }
 
-function Conditions({ object }: { object: AnyObject }) {
-  const conditions = object.status?.conditions ?? []
-  if (conditions.length === 0) return null
+// The arrow keys walk along the tabs, and only the chosen one is in the order of the Tab key, as ARIA asks for.
+function Tabs({ tab, onTab }: { tab: Tab; onTab: (tab: Tab) => void }) {
+  const walk = (event: KeyboardEvent<HTMLDivElement>): void => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (step === undefined) return
+    const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length] as Tab
+    onTab(next)
+    event.currentTarget.querySelector<HTMLElement>(`#tab-${next}`)?.focus()
+    event.preventDefault()
+  }
   return (
-    <table className="w-full text-left">
-      <caption className="pb-1 text-left font-semibold">Conditions</caption>
-      <thead className="text-xs text-faint">
-        <tr>
-          {['Type', 'Status', 'Reason', 'Message', 'Since'].map((title) => (
-            <th key={title} scope="col" className="border-b border-line py-1 pr-4">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {conditions.map((condition) => (
-          <tr key={condition.type} className="border-b border-line align-top">
-            <td className="py-1 pr-4">{condition.type}</td>
-            <td className={`py-1 pr-4 ${statusColor(condition.status)}`}>{condition.status}</td>
-            <td className="py-1 pr-4">{condition.reason ?? ''}</td>
-            <td className="py-1 pr-4">{condition.message ?? ''}</td>
-            <td className="py-1 whitespace-nowrap">{condition.lastTransitionTime ?? ''}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div
+      role="tablist"
+      aria-label="Parts of the object"
+      className="flex gap-1 border-b border-line px-4"
+      onKeyDown={walk}
+    >
+      {tabs.map((each) => (
+        <button
+          key={each}
+          type="button"
+          role="tab"
+          id={`tab-${each}`}
+          aria-selected={tab === each}
+          aria-controls="part"
+          tabIndex={tab === each ? 0 : -1}
+          onClick={() => onTab(each)}
+          className={`-mb-px cursor-pointer border-b-2 px-3 py-1 ${tab === each ? 'border-accent font-medium' : 'border-transparent text-faint hover:text-ink'}`}
+        >
+          {tabTitles[each]}
+        </button>
+      ))}
+    </div>
   )
+}
+
+function Part({ tab, resource, object }: { tab: Tab; resource: ApiResource; object: AnyObject }) {
+  if (tab === 'yaml') return <YamlView object={object} />
+  if (tab === 'events') return <Events object={object} />
+  if (tab === 'related') return <Related resource={resource} object={object} />
+  return <Summary resource={resource} object={object} />
 }
 
 function Events({ object }: { object: AnyObject }) {
   const resource = useResources().find((candidate) => candidate.group === '' && candidate.plural === 'events')
-  const namespace = object.metadata.namespace ?? ''
-  const selection =
-    resource === undefined
-      ? undefined
-      : {
-          resource,
-          namespaces: namespace === '' ? [] : [namespace],
-          labelSelector: '',
-          fieldSelector: `involvedObject.uid=${object.metadata.uid}`,
-        }
-  const { store, freshness } = useLiveRows(selection)
   if (resource === undefined) return <p className="p-4">The API serves no events.</p>
+  const { namespace, uid } = object.metadata
   return (
-    <ResourceTable
-      resource={resource}
-      columns={tableColumns(resource.columns, false, false)}
-      store={store}
-      sort=""
-      onSort={() => undefined}
-      loading={freshness.state === 'loading'}
-    />
+    <div className="p-4">
+      <RelatedTable
+        resource={resource}
+        relation={{
+          title: 'Events',
+          resource: 'events',
+          namespaces: namespace === undefined ? [] : [namespace],
+          labelSelector: '',
+          fieldSelector: `involvedObject.uid=${uid}`,
+        }}
+      />
+    </div>
   )
 }

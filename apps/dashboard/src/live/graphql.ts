@@ -1,4 +1,4 @@
-import { type Client, createClient } from 'graphql-ws'
+import { type Client, type ClientOptions, createClient } from 'graphql-ws'
 
 /** The API has no session for this browser: sign in first. */
 export class SignedOutError extends Error {}
@@ -42,21 +42,53 @@ export async function request<T>(
   return answer.data
 }
 
-let shared: Client | undefined
+const pingMs = 10_000
+const pongMs = 5000
 
-/** The one WebSocket of this page; it connects when first needed and reconnects by itself. */
+let shared: Client | undefined
+let heardMs = 0
+
+/** When the server was last heard, in milliseconds since the epoch; 0 before the first time. */
+export function lastHeardMs(): number {
+  return heardMs
+}
+
+/**
+ * The one WebSocket of this page; it connects when first needed. It never retries by itself: it would send the first variables again,
+ * and a stream that begins anew in the middle of a list loses the deletions in between. LiveStream resumes from its revision instead.
+ */
 export function socket(): Client {
   shared ??= createClient({
     url: `${window.location.protocol === 'https:' ? 'wss' : 'ws'}://${window.location.host}/graphql`,
     lazy: true,
-    keepAlive: 15_000,
-    retryAttempts: Number.POSITIVE_INFINITY,
-    retryWait: (retries) =>
-      new Promise((resolve) => setTimeout(resolve, Math.min(5000, 250 * 2 ** retries) * (0.5 + Math.random() / 2))),
-    // The page's own subscriptions resume by resourceVersion (live-rows.ts), so each attempt is theirs to make.
-    shouldRetry: () => true,
+    lazyCloseTimeout: 5000,
+    retryAttempts: 0,
+    keepAlive: pingMs,
+    onNonLazyError: () => undefined,
+    on: silenceWatch(),
   })
   return shared
+}
+
+// A connection that is open and silent (a stopped process, a cut cable) is ended when a ping stays without its pong.
+function silenceWatch(): NonNullable<ClientOptions['on']> {
+  let current: WebSocket | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const heard = (): void => {
+    heardMs = Date.now()
+    clearTimeout(timer)
+  }
+  return {
+    connected: (opened) => {
+      current = opened as WebSocket
+      heard()
+    },
+    message: heard,
+    ping: (received) => {
+      if (!received) timer = setTimeout(() => current?.close(4408, 'No answer to a ping'), pongMs)
+    },
+    closed: () => clearTimeout(timer),
+  }
 }
 
 /** Forgets the socket, after signing in or out. */

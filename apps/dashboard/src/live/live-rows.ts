@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react'
+import { type Freshness, type LiveBatch, LiveStream, type Subscribe } from './live-stream.ts'
 import { type ApiResource, rowsSubscription } from './queries.ts'
-import { socket } from './graphql.ts'
 import { type Row, type RowEvent, RowStore } from './row-store.ts'
 
 /** What a table shows. */
@@ -12,112 +12,72 @@ export interface RowSelection {
   readonly fieldSelector?: string
 }
 
-/** How fresh what is on the screen is. */
-export interface Freshness {
-  readonly state: 'loading' | 'live' | 'reconnecting' | 'failed'
-  readonly resourceVersion: string
-  readonly error?: string
-}
-
-interface RowMessage extends Row {
+interface RowMessage extends Omit<Row, 'receivedAtMs'> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'INITIAL_END'
 }
-interface RowsPayload {
-  tableRows: { resourceVersion: string; events: RowMessage[] }
+interface RowsBatch extends LiveBatch {
+  readonly events: readonly RowMessage[]
 }
 
-const retryMs = 1000
-
-/**
- * Keeps a RowStore equal to the selection on the server: initial pages, then changes. After a broken connection it resumes from the
- * last resourceVersion; when that is compacted (EXPIRED) it lists anew, and swaps the rows only when the new list is whole.
- */
+/** Keeps a RowStore equal to the selection on the server. A list that begins anew replaces the old rows only once it is whole. */
 export class LiveRows {
-  readonly store: RowStore
-  readonly #selection: RowSelection
-  readonly #onFreshness: (freshness: Freshness) => void
-  #resourceVersion = ''
+  readonly #store: RowStore
+  readonly #stream: LiveStream<RowsBatch>
   /** Rows of an initial list that is under way; undefined once live. */
   #pending: Map<string, Row> | undefined
-  #stop: (() => void) | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
   #frame = 0
-  #closed = false
 
-  constructor(store: RowStore, selection: RowSelection, onFreshness: (freshness: Freshness) => void) {
-    this.store = store
-    this.#selection = selection
-    this.#onFreshness = onFreshness
-  }
-
-  start(): void {
-    const { resource, namespaces, labelSelector, fieldSelector } = this.#selection
-    if (this.#resourceVersion === '') this.#pending = new Map()
+  constructor(
+    store: RowStore,
+    { resource, namespaces, labelSelector, fieldSelector }: RowSelection,
+    onFreshness: (freshness: Freshness) => void,
+    subscribe?: Subscribe,
+  ) {
+    this.#store = store
     const variables = {
       resource: { group: resource.group, version: resource.version, plural: resource.plural },
       namespaces: namespaces.length === 0 ? null : namespaces,
       labelSelector: labelSelector === '' ? null : labelSelector,
       fieldSelector: fieldSelector ?? null,
-      resourceVersion: this.#resourceVersion === '' ? null : this.#resourceVersion,
     }
-    this.#stop = socket().subscribe<RowsPayload>(
-      { query: rowsSubscription, variables },
-      {
-        next: (result) =>
-          result.errors === undefined ? this.#receive(result.data as RowsPayload) : this.#fail(result.errors),
-        error: (error) => this.#fail(error),
-        complete: () => this.#restart(),
-      },
-    )
+    const receiver = {
+      begin: () => void (this.#pending = new Map()),
+      receive: (batch: RowsBatch) => this.#receive(batch),
+      report: onFreshness,
+    }
+    this.#stream = new LiveStream(rowsSubscription, variables, receiver, subscribe)
+  }
+
+  start(): void {
+    this.#stream.start()
   }
 
   close(): void {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    cancelAnimationFrame(this.#frame)
-    this.#stop?.()
+    this.#stream.close()
+    if (this.#frame !== 0) cancelAnimationFrame(this.#frame)
   }
 
-  #receive({ tableRows }: RowsPayload): void {
-    this.#resourceVersion = tableRows.resourceVersion
+  #receive(batch: RowsBatch): void {
+    const receivedAtMs = Date.now()
     const changes: RowEvent[] = []
-    for (const message of tableRows.events) {
-      if (message.type === 'INITIAL_END') this.#swap()
-      else if (message.type === 'BOOKMARK') continue
-      else if (this.#pending === undefined) changes.push({ type: message.type, row: message })
-      else if (message.type === 'DELETED') this.#pending.delete(message.uid)
-      else this.#pending.set(message.uid, message)
+    for (const { type, ...values } of batch.events) {
+      const row = { ...values, receivedAtMs }
+      if (type === 'INITIAL_END') this.#swap()
+      else if (type === 'BOOKMARK') continue
+      else if (this.#pending === undefined) changes.push({ type, row })
+      else if (type === 'DELETED') this.#pending.delete(row.uid)
+      else this.#pending.set(row.uid, row)
     }
-    this.store.apply(changes)
-    if (this.#pending === undefined) this.#onFreshness({ state: 'live', resourceVersion: this.#resourceVersion })
+    this.#store.apply(changes)
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0
-      this.store.flush()
+      this.#store.flush()
     })
   }
 
   #swap(): void {
-    if (this.#pending !== undefined) this.store.reset([...this.#pending.values()])
+    if (this.#pending !== undefined) this.#store.reset([...this.#pending.values()])
     this.#pending = undefined
-  }
-
-  #fail(error: unknown): void {
-    const first = Array.isArray(error) ? (error[0] as { message: string; extensions?: { code?: string } }) : undefined
-    const code = first?.extensions?.code
-    // A list that was cut short cannot be resumed; one whose revision is gone neither.
-    if (this.#pending !== undefined || code === 'EXPIRED' || code === 'Expired') this.#resourceVersion = ''
-    const lasting = code === 'BadRequest' || code === 'Forbidden' || code === 'GRAPHQL_VALIDATION_FAILED'
-    if (lasting)
-      this.#onFreshness({ state: 'failed', resourceVersion: this.#resourceVersion, error: first?.message ?? 'failed' })
-    else this.#restart()
-  }
-
-  #restart(): void {
-    if (this.#closed) return
-    this.#onFreshness({ state: 'reconnecting', resourceVersion: this.#resourceVersion })
-    this.#stop?.()
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.start(), retryMs)
   }
 }
 

@@ -80,13 +80,40 @@ export const rowsSubscription = /* GraphQL */ `
 
 /** One object, live. */
 export const objectSubscription = /* GraphQL */ `
-  subscription ObjectChanges($resource: ResourceRef!, $namespace: String, $fieldSelector: String!) {
-    objectEvents(resource: $resource, namespace: $namespace, fieldSelector: $fieldSelector) {
+  subscription ObjectChanges(
+    $resource: ResourceRef!
+    $namespace: String
+    $fieldSelector: String!
+    $resourceVersion: String
+  ) {
+    objectEvents(
+      resource: $resource
+      namespace: $namespace
+      fieldSelector: $fieldSelector
+      resourceVersion: $resourceVersion
+    ) {
       resourceVersion
       events {
         type
         object {
           _json
+        }
+      }
+    }
+  }
+`
+
+/** What an object owns, whatever the kind. */
+export const childrenQuery = /* GraphQL */ `
+  query Children($resource: ResourceRef!, $namespace: String, $name: String!) {
+    object(resource: $resource, namespace: $namespace, name: $name) {
+      children(first: 200) {
+        apiVersion
+        kind
+        metadata {
+          namespace
+          name
+          creationTimestamp
         }
       }
     }

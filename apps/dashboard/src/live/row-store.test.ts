@@ -9,6 +9,7 @@ const row = (uid: string, name = uid, cell: string | number = 0, version = 1): R
   creationTimestamp: null,
   labels: {},
   cells: [name, cell],
+  receivedAtMs: 0,
 })
 
 // A small generator with a seed (mulberry32), so that a failing run can be repeated.

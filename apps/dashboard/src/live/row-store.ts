@@ -7,9 +7,11 @@ export interface Row {
   readonly creationTimestamp: string | null
   readonly labels: Readonly<Record<string, string>>
   readonly cells: readonly (string | number | boolean | null)[]
+  /** When the browser received it, in milliseconds since the epoch: ages in its cells were right at that moment. */
+  readonly receivedAtMs: number
 }
 
-/** A change of one row. `left`: the object still exists but no longer matches the selection. */
+/** A change of one row. A row that left the selection is DELETED, too. */
 export interface RowEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
   readonly row: Row

@@ -10,6 +10,20 @@ export function findResource(resources: readonly ApiResource[], pathName: string
   return resources.find((resource) => resourcePathName(resource) === pathName)
 }
 
+/** The resource that a person means who writes `po`, `Pod`, `pod` or `deploy` in the address, as for kubectl. */
+export function findByAlias(resources: readonly ApiResource[], word: string): ApiResource | undefined {
+  const wanted = word.toLowerCase()
+  return resources.find(({ kind, plural, singular, shortNames }) =>
+    [plural, singular, kind.toLowerCase(), ...shortNames].includes(wanted),
+  )
+}
+
+/** The resource of an owner reference or any other `apiVersion` and `kind`. */
+export function findKind(resources: readonly ApiResource[], apiVersion: string, kind: string): ApiResource | undefined {
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+  return resources.find((candidate) => candidate.kind === kind && candidate.group === group)
+}
+
 /** The path of a resource's table. */
 export function tablePath(resource: ApiResource): string {
   return `/${resourcePathName(resource)}`

@@ -2,21 +2,17 @@
 
 import Link from 'next/link'
 import { usePathname, useSearchParams } from 'next/navigation'
-import { type ReactNode, createContext, useCallback, useContext, useEffect, useMemo, useState } from 'react'
+import { type ReactNode, memo, useCallback, useEffect, useMemo, useState } from 'react'
 import { SignedOutError, closeSocket, request } from '../live/graphql.ts'
 import { type ApiResource, resourcesQuery } from '../live/queries.ts'
 import { SignIn } from '../session/sign-in'
-import { FreshnessChip, FreshnessProvider } from './freshness'
+import { FreshnessChip, FreshnessProvider, useFreshness } from './freshness'
+import { Help } from './help'
 import { NamespacePicker } from './namespace-picker'
 import { navigationFor } from './navigation.ts'
 import { tablePath } from './paths.ts'
-
-const ResourcesContext = createContext<readonly ApiResource[]>([])
-
-/** What the API serves, in discovery order. */
-export function useResources(): readonly ApiResource[] {
-  return useContext(ResourcesContext)
-}
+import { ResourcesContext } from './resources-context.ts'
+import { namespaceQuery } from './url-state.ts'
 
 type Session =
   | { state: 'asking' }
@@ -30,13 +26,12 @@ const retryMs = 2000
 export function Shell({ children }: { children: ReactNode }) {
   const [session, setSession] = useState<Session>({ state: 'asking' })
   const ask = useCallback(async () => {
-    try {
-      const { resources } = await request<{ resources: ApiResource[] }>(resourcesQuery)
-      setSession({ state: 'signedIn', resources })
-    } catch (error) {
-      if (error instanceof SignedOutError) setSession({ state: 'signedOut' })
-      else setSession({ state: 'unreachable', message: (error as Error).message })
-    }
+    const answer = await askSession()
+    setSession((before) => {
+      // A page that is signed in keeps its screen while the API is away: the chip says how old it is.
+      if (before.state === 'signedIn' && answer.state === 'unreachable') return before
+      return isSame(before, answer) ? before : answer
+    })
   }, [])
   useEffect(() => void ask(), [ask])
   useEffect(() => {
@@ -47,19 +42,93 @@ export function Shell({ children }: { children: ReactNode }) {
 
   if (session.state === 'asking') return <Centered>Connecting …</Centered>
   if (session.state === 'unreachable')
-    return <Centered>The API server cannot be reached: {session.message} Trying again …</Centered>
+    return <Centered>The API server cannot be reached. Trying again … ({session.message})</Centered>
   if (session.state === 'signedOut') return <SignIn onSignedIn={ask} />
   return (
     <ResourcesContext value={session.resources}>
       <FreshnessProvider>
-        <div className="grid h-dvh grid-cols-[14rem_1fr] grid-rows-[3rem_1fr]">
-          <TopBar onSignOut={ask} />
-          <Rail resources={session.resources} />
-          <main className="flex min-h-0 min-w-0 flex-col">{children}</main>
-        </div>
+        <Frame resources={session.resources} ask={ask}>
+          {children}
+        </Frame>
       </FreshnessProvider>
     </ResourcesContext>
   )
+}
+
+async function askSession(): Promise<Session> {
+  try {
+    const { resources } = await request<{ resources: ApiResource[] }>(resourcesQuery)
+    return { state: 'signedIn', resources }
+  } catch (error) {
+    return error instanceof SignedOutError
+      ? { state: 'signedOut' }
+      : { state: 'unreachable', message: (error as Error).message }
+  }
+}
+
+// Live tables begin anew with a new list of resources, so it is replaced only when it says something new.
+function isSame(before: Session, answer: Session): boolean {
+  return JSON.stringify(before) === JSON.stringify(answer)
+}
+
+function Frame({
+  resources,
+  ask,
+  children,
+}: {
+  resources: readonly ApiResource[]
+  ask: () => Promise<void>
+  children: ReactNode
+}) {
+  const [railOpen, setRailOpen] = useState(false)
+  const pathname = usePathname()
+  const namespaces = namespaceQuery(useSearchParams().toString())
+  useEffect(() => setRailOpen(false), [pathname])
+  useAskAgain(ask)
+  return (
+    <div className="grid h-dvh grid-cols-1 grid-rows-[2.75rem_1fr] md:grid-cols-[13.5rem_1fr]">
+      <header className="flex items-center gap-3 border-b border-line bg-panel px-4 md:col-span-2">
+        <button
+          type="button"
+          className="button md:hidden"
+          aria-label="Resources"
+          aria-expanded={railOpen}
+          aria-controls="rail"
+          onClick={() => setRailOpen(!railOpen)}
+        >
+          ☰
+        </button>
+        <Link href={`/pods${namespaces}`} className="text-base font-semibold max-sm:hidden">
+          Binnacle
+        </Link>
+        <NamespacePicker />
+        <span className="grow" />
+        <FreshnessChip />
+        <Help />
+        <SignOut onSignedOut={ask} />
+      </header>
+      <Rail resources={resources} pathname={pathname} query={namespaces} open={railOpen} />
+      <main className="col-start-1 row-start-2 flex min-h-0 min-w-0 flex-col md:col-start-2">{children}</main>
+    </div>
+  )
+}
+
+// After a break the API may serve other resources, or take the token no longer; and custom resources come and go while it runs.
+function useAskAgain(ask: () => Promise<void>): void {
+  const state = useFreshness()?.state
+  useEffect(() => {
+    if (state !== 'reconnecting') return undefined
+    void ask()
+    const timer = setInterval(() => void ask(), retryMs)
+    return () => clearInterval(timer)
+  }, [state, ask])
+  useEffect(() => {
+    const again = (): void => {
+      if (document.visibilityState === 'visible') void ask()
+    }
+    document.addEventListener('visibilitychange', again)
+    return () => document.removeEventListener('visibilitychange', again)
+  }, [ask])
 }
 
 function Centered({ children }: { children: ReactNode }) {
@@ -70,37 +139,43 @@ function Centered({ children }: { children: ReactNode }) {
   )
 }
 
-function TopBar({ onSignOut }: { onSignOut: () => Promise<void> }) {
+function SignOut({ onSignedOut }: { onSignedOut: () => Promise<void> }) {
   const signOut = async (): Promise<void> => {
-    await fetch('/session', { method: 'DELETE' })
+    await fetch('/session', { method: 'DELETE' }).catch(() => undefined)
     closeSocket()
-    await onSignOut()
+    await onSignedOut()
   }
   return (
-    <header className="col-span-2 flex items-center gap-4 border-b border-line bg-panel px-4">
-      <Link href="/" className="text-base font-semibold">
-        Binnacle
-      </Link>
-      <NamespacePicker />
-      <span className="grow" />
-      <FreshnessChip />
-      <button type="button" className="rounded border border-line px-2 py-1" onClick={() => void signOut()}>
-        Sign out
-      </button>
-    </header>
+    <button type="button" className="button whitespace-nowrap" onClick={() => void signOut()}>
+      Sign out
+    </button>
   )
 }
 
-function Rail({ resources }: { resources: readonly ApiResource[] }) {
-  const pathname = usePathname()
-  const namespaces = useSearchParams().get('ns')
+// Memoised: the address changes with every key in the filter, the rail does not.
+const Rail = memo(function Rail({
+  resources,
+  pathname,
+  query,
+  open,
+}: {
+  resources: readonly ApiResource[]
+  pathname: string
+  query: string
+  open: boolean
+}) {
   const sections = useMemo(() => navigationFor(resources), [resources])
-  const suffix = namespaces === null ? '' : `?ns=${encodeURIComponent(namespaces)}`
   return (
-    <nav aria-label="Resources" className="min-h-0 overflow-y-auto border-r border-line bg-panel p-2">
+    <nav
+      id="rail"
+      aria-label="Resources"
+      className={`z-30 col-start-1 row-start-2 min-h-0 overflow-y-auto border-r border-line bg-panel p-2 max-md:w-64 max-md:shadow-lg ${open ? '' : 'max-md:hidden'}`}
+    >
       {sections.map((section) => (
         <section key={section.title} className="mb-3">
-          <h2 className="px-2 text-xs font-semibold text-faint">{section.title}</h2>
+          <h2 className="truncate px-2 text-xs font-semibold text-faint" title={section.title}>
+            {section.title}
+          </h2>
           <ul>
             {section.resources.map((resource) => {
               const path = tablePath(resource)
@@ -108,10 +183,11 @@ function Rail({ resources }: { resources: readonly ApiResource[] }) {
               return (
                 <li key={path}>
                   <Link
-                    href={`${path}${suffix}`}
+                    href={`${path}${query}`}
                     prefetch={false}
+                    title={resource.kind}
                     aria-current={current ? 'page' : undefined}
-                    className={`block truncate rounded px-2 py-0.5 hover:bg-line ${current ? 'bg-line font-medium' : ''}`}
+                    className={`block truncate rounded px-2 py-px hover:bg-line ${current ? 'bg-line font-medium' : ''}`}
                   >
                     {resource.kind}
                   </Link>
@@ -123,4 +199,4 @@ function Rail({ resources }: { resources: readonly ApiResource[] }) {
       ))}
     </nav>
   )
-}
+})

@@ -1,16 +1,50 @@
-import { parseAsArrayOf, parseAsBoolean, parseAsString, useQueryState } from 'nuqs'
+import { parseAsArrayOf, parseAsBoolean, parseAsString, parseAsStringLiteral, useQueryState } from 'nuqs'
 
-/** The whole state of a screen is in its URL: these are its parts. */
+/** The parts of an object's page. */
+export const tabs = ['summary', 'related', 'yaml', 'events'] as const
 
-/** `ns=a,b`: the chosen namespaces; none: all. */
-export const useNamespaces = () => useQueryState('ns', parseAsArrayOf(parseAsString).withDefault([]))
-/** `q=text`: rows must contain every word of it. */
-export const useFilterText = () => useQueryState('q', parseAsString.withDefault('').withOptions({ throttleMs: 200 }))
-/** `l=app=web`: a label selector, applied by the server. */
-export const useLabelSelector = () => useQueryState('l', parseAsString.withDefault(''))
-/** `sort=Restarts` or `sort=-Restarts`: the sorting column, descending with a minus. */
-export const useSort = () => useQueryState('sort', parseAsString.withDefault(''))
-/** `wide=true`: the columns of `kubectl get -o wide` too. */
-export const useWide = () => useQueryState('wide', parseAsBoolean.withDefault(false))
-/** `tab=yaml`: the part of an object that is shown. */
-export const useTab = () => useQueryState('tab', parseAsString.withDefault('summary'))
+/** One of {@link tabs}. */
+export type Tab = (typeof tabs)[number]
+
+// Typing and walking through rows change the state faster than browsers let the address change.
+const throttleMs = 200
+
+/** The whole state of a screen is in its URL: these are its parts, and how each is written. */
+export const urlParsers = {
+  /** `ns=a,b`: the chosen namespaces; none: all. */
+  ns: parseAsArrayOf(parseAsString).withDefault([]),
+  /** `q=text`: what the rows must contain, see `filterFor`. */
+  q: parseAsString.withDefault('').withOptions({ throttleMs }),
+  /** `l=app=web`: a label selector, applied by the server. */
+  l: parseAsString.withDefault(''),
+  /** `sort=Restarts` or `sort=-Restarts`: the sorting column, descending with a minus. */
+  sort: parseAsString.withDefault(''),
+  /** `wide=true`: the columns of `kubectl get -o wide` too. */
+  wide: parseAsBoolean.withDefault(false),
+  /** `sel=uid`: the selected row. */
+  sel: parseAsString.withDefault('').withOptions({ throttleMs }),
+  /** `tab=yaml`: the part of an object that is shown. */
+  tab: parseAsStringLiteral(tabs).withDefault('summary'),
+}
+
+export const useNamespaces = () => useQueryState('ns', urlParsers.ns)
+export const useFilterText = () => useQueryState('q', urlParsers.q)
+export const useLabelSelector = () => useQueryState('l', urlParsers.l)
+export const useSort = () => useQueryState('sort', urlParsers.sort)
+export const useWide = () => useQueryState('wide', urlParsers.wide)
+export const useSelected = () => useQueryState('sel', urlParsers.sel)
+export const useTab = () => useQueryState('tab', urlParsers.tab)
+
+/** The query to carry from a table to one of its objects and back: its filters, and which row it was. */
+export function tableQuery(search: string, selectedUid = ''): string {
+  const parameters = new URLSearchParams(search)
+  parameters.delete('tab')
+  if (selectedUid !== '') parameters.set('sel', selectedUid)
+  return parameters.size === 0 ? '' : `?${parameters}`
+}
+
+/** The query to carry to any other page: the namespaces. */
+export function namespaceQuery(search: string): string {
+  const namespaces = new URLSearchParams(search).get('ns')
+  return namespaces === null ? '' : `?ns=${encodeURIComponent(namespaces)}`
+}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Row } from '../live/row-store.ts'
-import { age, compareValues, filterFor, orderFor, statusColor, tableColumns } from './cells.ts'
+import { age, durationMs } from './age.ts'
+import { compareValues, filterFor, orderFor, statusColor, tableColumns } from './cells.ts'
 
 const column = (name: string, priority = 0, type = 'string') => ({ name, type, format: '', priority, description: '' })
 const row = (name: string, cells: Row['cells'], creationTimestamp: string | null = null): Row => ({
@@ -11,6 +12,7 @@ const row = (name: string, cells: Row['cells'], creationTimestamp: string | null
   creationTimestamp,
   labels: { app: 'web' },
   cells,
+  receivedAtMs: 0,
 })
 
 describe('tableColumns', () => {
@@ -26,6 +28,45 @@ describe('tableColumns', () => {
   it('computes ages from the creation time', () => {
     const [ageColumn] = tableColumns([column('Age')], false, false)
     expect(ageColumn?.text(row('a', ['1h'], '2026-01-01T00:00:00Z'), Date.parse('2026-01-01T00:05:30Z'))).toBe('5m30s')
+  })
+})
+
+describe('ages in cells', () => {
+  const [lastSeen, restarts] = tableColumns([column('Last Seen'), column('Restarts')], false, false)
+  const seen = (text: string, receivedAtMs = 0): Row => ({ ...row('e', [text, `3 (${text} ago)`]), receivedAtMs })
+
+  it('go on from what the server wrote', () => {
+    expect(lastSeen?.text(seen('50s'), 20_000)).toBe('70s')
+    expect(restarts?.text(seen('5m'), 60_000)).toBe('3 (6m ago)')
+  })
+
+  it('stay as they are when they are no ages', () => {
+    expect(lastSeen?.text(seen('<unknown>'), 20_000)).toBe('<unknown>')
+  })
+
+  it('sort by the moment, not by the text', () => {
+    const rows = [seen('2m'), seen('9s'), seen('3h'), seen('10s', 60_000)]
+    expect(rows.sort(lastSeen?.compare).map((r) => r.cells[0])).toEqual(['10s', '9s', '2m', '3h'])
+  })
+})
+
+describe('durationMs', () => {
+  it.each(['45s', '2m', '5m30s', '3h15m', '2d2h', '40d', '2y70d'])('reads %s, as age writes it', (text) => {
+    expect(age(durationMs(text) as number)).toBe(text)
+  })
+})
+
+describe('colours of cells', () => {
+  const columns = tableColumns([column('Name'), column('Ready'), column('Status')], false, false)
+  const colors = (...cells: string[]): string[] => columns.map((each) => each.color(row('a', cells)))
+
+  it('are for columns that tell a state, not for names', () => {
+    expect(colors('Failed', '1/1', 'Running')).toEqual(['', '', 'text-good'])
+  })
+
+  it('warn of what is not ready, unless it is done', () => {
+    expect(colors('a', '0/1', 'Pending')[1]).toBe('text-warn')
+    expect(colors('a', '0/1', 'Completed')[1]).toBe('')
   })
 })
 
@@ -65,9 +106,27 @@ describe('orderFor', () => {
 })
 
 describe('filterFor', () => {
+  const columns = [{ name: 'Name' }, { name: 'Status' }, { name: 'Last Seen' }]
+  const chosen = (text: string): boolean => filterFor(text, columns)(row('a', ['a', 'Running', '5s']))
+
   it('needs every word, in cells or labels', () => {
-    expect(filterFor('run APP=web')(row('a', ['a', 'Running']))).toBe(true)
-    expect(filterFor('run app=db')(row('a', ['a', 'Running']))).toBe(false)
+    expect(chosen('run APP=web')).toBe(true)
+    expect(chosen('run app=db')).toBe(false)
+  })
+
+  it.each([
+    ['status:run', true],
+    ['status:pend', false],
+    ['name:run', false],
+    ['!pending', true],
+    ['!run', false],
+    ['!status:run', false],
+    ['lastseen:5s', true],
+    // No column of this title: a text with a colon in it.
+    ['image:nginx', false],
+    ['! ', true],
+  ])('reads %j', (text, expected) => {
+    expect(chosen(text)).toBe(expected)
   })
 })
 
