@@ -152,7 +152,7 @@ export function RelatedTable({ relation, resource }: { relation: Relation; resou
     <section className="min-w-0">
       <h2 className="mb-1.5 font-semibold">
         {fieldSelector === undefined ? (
-          <Link href={`${tablePath(resource)}?${query}`} prefetch={false} className="link">
+          <Link href={`${tablePath(resource)}?${query}`} prefetch={false} className="link underline">
             {title}
           </Link>
         ) : (

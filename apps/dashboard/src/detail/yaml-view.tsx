@@ -13,11 +13,14 @@ import { changedSpan } from './text-change.ts'
 
 const copiedMs = 2000
 
+// Keys in the order of the alphabet, and no line broken.
+const asKubectl = { lineWidth: 0, sortMapEntries: true }
+
 /** The object as YAML, read-only, kept current without losing the reader's place or folds. */
 export default function YamlView({ object }: { object: AnyObject }) {
   const parent = useRef<HTMLDivElement>(null)
   const [managed, setManaged] = useState(false)
-  const text = stringify(managed ? object : withoutManagedFields(object), { lineWidth: 0 })
+  const text = stringify(managed ? object : withoutManagedFields(object), asKubectl)
   const view = useEditor(parent, text)
   return (
     <>
@@ -93,7 +96,7 @@ const extensions = [
   yaml(),
   EditorState.readOnly.of(true),
   EditorView.lineWrapping,
-  EditorView.contentAttributes.of({ 'aria-label': 'YAML of the object', 'aria-readonly': 'true' }),
+  EditorView.contentAttributes.of({ 'aria-label': 'YAML of the object', 'aria-readonly': 'true', tabindex: '0' }),
 ]
 
 function useEditor(parent: RefObject<HTMLDivElement | null>, text: string): RefObject<EditorView | null> {

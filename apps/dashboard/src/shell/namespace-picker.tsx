@@ -45,7 +45,7 @@ export function NamespacePicker() {
         {summaryOf(chosen)} <span aria-hidden>▾</span>
       </summary>
       {/* Absent while closed: the list is as long as the cluster has namespaces. */}
-      <div className="absolute z-30 mt-1 w-72 rounded border border-line bg-ground shadow-lg">
+      <div className="absolute z-40 mt-1 w-72 max-w-[calc(100vw-2rem)] rounded border border-line bg-ground shadow-lg">
         <Choices search={search} active={open} />
       </div>
     </details>

@@ -169,7 +169,7 @@ const Rail = memo(function Rail({
     <nav
       id="rail"
       aria-label="Resources"
-      className={`z-30 col-start-1 row-start-2 min-h-0 overflow-y-auto border-r border-line bg-panel p-2 max-md:w-64 max-md:shadow-lg ${open ? '' : 'max-md:hidden'}`}
+      className={`col-start-1 row-start-2 min-h-0 overflow-y-auto border-r border-line bg-panel p-2 max-md:z-30 max-md:w-64 max-md:shadow-lg ${open ? '' : 'max-md:hidden'}`}
     >
       {sections.map((section) => (
         <section key={section.title} className="mb-3">

@@ -53,48 +53,50 @@ export function ResourceTable({ resource, columns, store, sort, onSort, loading,
   useRowKeys({ resource, rows, virtual, selection, queryOf })
   const selected = selection?.uid ?? ''
   return (
-    <div
-      ref={scroller}
-      className={selection === undefined ? 'max-h-80 overflow-auto' : 'min-h-0 grow overflow-auto'}
-      role="grid"
-      aria-label={resource.kind}
-      aria-rowcount={rows.length + 1}
-      aria-busy={loading}
-      aria-activedescendant={isRendered(virtual, rows, selected) ? rowId(selected) : undefined}
-      tabIndex={0}
-    >
-      <div className="w-max min-w-full">
-        <div role="rowgroup" className="sticky top-0 z-20 border-b border-line bg-panel">
-          <div role="row" aria-rowindex={1} className="grid gap-x-3 bg-panel px-4" style={style}>
-            {columns.map((column) => (
-              <HeaderCell key={column.title} column={column} sort={sort} onSort={onSort} />
-            ))}
+    <div className={`flex min-h-0 flex-col ${selection === undefined ? '' : 'grow'}`}>
+      <div
+        ref={scroller}
+        className={`overflow-auto ${rows.length === 0 ? 'shrink-0' : selection === undefined ? 'max-h-80' : 'min-h-0 grow'}`}
+        role="grid"
+        aria-label={resource.kind}
+        aria-rowcount={rows.length + 1}
+        aria-busy={loading}
+        aria-activedescendant={isRendered(virtual, rows, selected) ? rowId(selected) : undefined}
+        tabIndex={0}
+      >
+        <div className="w-max min-w-full">
+          <div role="rowgroup" className="sticky top-0 z-20 border-b border-line bg-panel">
+            <div role="row" aria-rowindex={1} className="grid gap-x-3 bg-panel px-4" style={style}>
+              {columns.map((column) => (
+                <HeaderCell key={column.title} column={column} sort={sort} onSort={onSort} />
+              ))}
+            </div>
+          </div>
+          <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
+            {virtual.getVirtualItems().map((item) => {
+              const row = rows[item.index] as Row
+              return (
+                <div
+                  key={row.uid}
+                  id={rowId(row.uid)}
+                  role="row"
+                  aria-rowindex={item.index + 2}
+                  aria-selected={selection === undefined ? undefined : row.uid === selected}
+                  data-uid={row.uid}
+                  onClick={(event) => {
+                    if ((event.target as Element).closest('a') === null) selection?.select(row.uid)
+                  }}
+                  className="table-row-live absolute grid w-full items-center gap-x-3 border-b border-line px-4"
+                  style={{ ...style, height: rowHeightPx, transform: `translateY(${item.start}px)` }}
+                >
+                  <Cells row={row} resource={resource} columns={columns} queryOf={queryOf} nowMs={nowMs} />
+                </div>
+              )
+            })}
           </div>
         </div>
-        <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const row = rows[item.index] as Row
-            return (
-              <div
-                key={row.uid}
-                id={rowId(row.uid)}
-                role="row"
-                aria-rowindex={item.index + 2}
-                aria-selected={selection === undefined ? undefined : row.uid === selected}
-                data-uid={row.uid}
-                onClick={(event) => {
-                  if ((event.target as Element).closest('a') === null) selection?.select(row.uid)
-                }}
-                className="table-row-live absolute grid w-full items-center gap-x-3 border-b border-line px-4"
-                style={{ ...style, height: rowHeightPx, transform: `translateY(${item.start}px)` }}
-              >
-                <Cells row={row} resource={resource} columns={columns} queryOf={queryOf} nowMs={nowMs} />
-              </div>
-            )
-          })}
-        </div>
       </div>
-      {rows.length === 0 ? <div className="sticky left-0 p-4 text-faint">{loading ? 'Loading …' : empty}</div> : null}
+      {rows.length === 0 ? <div className="p-4 text-faint">{loading ? 'Loading …' : empty}</div> : null}
     </div>
   )
 }
