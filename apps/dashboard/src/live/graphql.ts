@@ -70,22 +70,19 @@ export function socket(): Client {
   return shared
 }
 
-// A connection that is open and silent (a stopped process, a cut cable) is ended when a ping stays without its pong.
+// A connection that is open and silent (a stopped process, a cut cable) is given up when a ping stays without its pong. Closing it
+// properly would wait for the other side, which says nothing.
 function silenceWatch(): NonNullable<ClientOptions['on']> {
-  let current: WebSocket | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   const heard = (): void => {
     heardMs = Date.now()
     clearTimeout(timer)
   }
   return {
-    connected: (opened) => {
-      current = opened as WebSocket
-      heard()
-    },
+    connected: heard,
     message: heard,
     ping: (received) => {
-      if (!received) timer = setTimeout(() => current?.close(4408, 'No answer to a ping'), pongMs)
+      if (!received) timer = setTimeout(() => shared?.terminate(), pongMs)
     },
     closed: () => clearTimeout(timer),
   }

@@ -25,6 +25,7 @@ class FakeServer {
     }
     this.#sent = from === null ? this.#revision : Number(from)
     if (from === null) this.#list(sink)
+    else sink.next({ data: { tableRows: { resourceVersion: from, events: [{ type: 'BOOKMARK' }] } } })
     return () => {
       if (this.#sink === sink) this.#sink = undefined
     }
@@ -129,9 +130,9 @@ describe('LiveRows', () => {
     expect(freshness?.state).toBe('reconnecting')
     server.remove('a')
     await vi.advanceTimersByTimeAsync(6000)
-    server.deliver()
     expect(server.asked).toEqual([null, '2'])
     expect(freshness?.state).toBe('live')
+    server.deliver()
     expect(shown()).toEqual(server.state())
   })
 

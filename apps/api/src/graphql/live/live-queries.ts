@@ -82,14 +82,20 @@ export class LiveQueries {
   async #resume(key: string, operation: LiveOperation, source: LiveSource, feed: Feed): Promise<void> {
     const runner = new Runner(operation)
     let done = Promise.resolve()
+    let reached = Number(source.since)
+    const send = (batch: LiveBatch): void => {
+      done = done.then(async () => feed.sendNow(await runner.run(batch), batch.resourceVersion))
+      done.catch((error: unknown) => feed.fail(error))
+    }
     const watch = await source.resume({
       onEvents: (events) => {
-        const batch = source.batchOf(events)
-        done = done.then(async () => feed.sendNow(await runner.run(batch), batch.resourceVersion))
-        done.catch((error: unknown) => feed.fail(error))
+        reached = (events.at(-1) as SelectedEvent).revision
+        send(source.batchOf(events))
       },
     })
     watch.close()
+    // Says at once that the past has been told: otherwise a reader in a quiet cluster could not tell a live stream from a stuck one.
+    send(source.markerBatch('BOOKMARK', reached))
     this.#join(key, operation, source, feed)
     void done.then(() => feed.release()).catch((error: unknown) => feed.fail(error))
   }
