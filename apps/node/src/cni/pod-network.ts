@@ -97,6 +97,7 @@ export function startPodNetwork(options: PodNetworkOptions): PodNetwork {
       isStopped = true
       clearTimeout(timer)
       informer.stop()
+      await running
       await outbound?.stop()
     },
   }
