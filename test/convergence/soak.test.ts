@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SeededRandom } from '@binnacle/testing'
-import { type SecondProcess, secondApi, secondWorkers, victimsOf } from '../faults/processes.ts'
+import { type SecondProcess, secondApi, secondWorkers, type Victim, victimsOf } from '../faults/processes.ts'
 import { Requests, type Server } from '../faults/servers.ts'
 import { eventually, type Product, startProduct } from '../fixtures/product.ts'
 import { changesBetween, type CollectionName, collections, problemsOf, type Snapshot } from './invariants.ts'
@@ -15,7 +15,7 @@ const seed = Number(process.env['CONVERGENCE_SEED'] ?? Date.now() % 1_000_000)
 const seconds = Number(process.env['CONVERGENCE_SECONDS'] ?? 45)
 const killPauseMs = { from: 500, to: 4000 }
 const actionPauseMsMax = 200
-/** Pods of a node that is gone are given up after a minute, and a ReplicaSet that a quota refused may wait longer than that. */
+/** Pods of a node that is gone are given up after a minute; what has failed often waits longer each time. */
 const settleSecondsMax = 240
 const restMs = 15_000
 
@@ -45,7 +45,15 @@ afterAll(async () => {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-async function kill(random: SeededRandom, untilMs: number): Promise<string[]> {
+async function kill(victim: Victim): Promise<void> {
+  await eventually(() => {
+    const pid = victim.pid()
+    if (pid === undefined) throw new Error(`${victim.name} is not there`)
+    process.kill(pid, 'SIGKILL')
+  }, 120)
+}
+
+async function killUntil(untilMs: number, random: SeededRandom): Promise<string[]> {
   const victims = victimsOf(product, api, workers)
   // Everything dies once, in a random order; then whatever chance picks.
   const next = random.shuffle(victims)
@@ -53,13 +61,11 @@ async function kill(random: SeededRandom, untilMs: number): Promise<string[]> {
   while (next.length > 0 || Date.now() < untilMs) {
     await sleep(killPauseMs.from + random.below(killPauseMs.to - killPauseMs.from))
     const victim = next.pop() ?? random.pick(victims)
-    await eventually(() => {
-      const pid = victim.pid()
-      if (pid === undefined) throw new Error(`${victim.name} is not there`)
-      process.kill(pid, 'SIGKILL')
-    }, 120)
+    await kill(victim)
     killed.push(victim.name)
   }
+  // Nodes that somebody has deleted come back with their agent, and with them the volumes that pods wait for.
+  for (const victim of victims) if (victim.name === 'the simulated nodes') await kill(victim)
   return killed
 }
 
@@ -89,7 +95,7 @@ describe('a cluster whose processes are killed while its workloads change', () =
       await workloads.begin()
       const untilMs = Date.now() + seconds * 1000
       const [killed] = await Promise.all([
-        kill(new SeededRandom(seed + 1), untilMs),
+        killUntil(untilMs, new SeededRandom(seed + 1)),
         change(workloads, new SeededRandom(seed + 2), untilMs),
       ])
       await workloads.rest()

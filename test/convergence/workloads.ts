@@ -7,7 +7,7 @@ const namespaces = ['busy-0', 'busy-1'] as const
 /** Where a quota keeps more from being made than it allows. */
 const limited = 'limited'
 const names = ['a', 'b', 'c'] as const
-const triesMax = 60
+const triesMax = 240
 const retryMs = 250
 
 type Action = () => Promise<void>
@@ -35,7 +35,7 @@ export class Workloads {
       () => this.#job(),
       () => this.#limitedNamespace(),
       () => this.#shortLivedNamespace(),
-      () => this.#loseAPod(),
+      () => (this.#random.chance(0.15) ? this.#loseANode() : this.#loseAPod()),
     ]
   }
 
@@ -159,6 +159,13 @@ export class Workloads {
     const { body } = await this.#send('GET', collection)
     const items = (body?.items ?? []) as { metadata: { name: string } }[]
     if (items.length > 0) await this.#delete(`${collection}/${this.#random.pick(items).metadata.name}`)
+  }
+
+  // It comes back when its agent starts the next time.
+  async #loseANode(): Promise<void> {
+    const { body } = await this.#send('GET', '/api/v1/nodes')
+    const items = (body?.items ?? []) as { metadata: { name: string } }[]
+    if (items.length > 1) await this.#delete(`/api/v1/nodes/${this.#random.pick(items).metadata.name}`)
   }
 
   async #service(namespace: string, name: string): Promise<void> {

@@ -47,10 +47,11 @@ export class PodRunner implements WriteSource {
     return usage === undefined ? undefined : { uid: pod.metadata.uid ?? '', containers: usage }
   }
 
-  /** Takes up the pod: a new one is reported as accepted, one that ran before goes on without a word. */
+  /** Takes up the pod: a new one is reported as accepted, one that ran before goes on, without a word where the cluster knows how it is. */
   start(): void {
-    const { pod } = this.#simulated
+    const { pod, isSaidNotReady } = this.#simulated
     if (pod.status?.startTime === undefined) this.#environment.batcher.add(this, { canWait: true })
+    else if (isSaidNotReady) this.#report()
     this.update(pod)
   }
 

@@ -241,6 +241,27 @@ describe('simulated nodes', () => {
     expect(second.pod('other').status.podIP).not.toBe(before.status.podIP)
   })
 
+  it('say again that a pod is ready when the node controller has said that it is not', async () => {
+    const bench = await new Bench().start()
+    bench.bind('web', 'sim-0')
+    await bench.pass(5000)
+    const readiness = (): string => bench.pod('web').status.conditions.find((c: any) => c.type === 'Ready').status
+    const mark = (): void => {
+      const pod = bench.pod('web')
+      const conditions = pod.status.conditions.map((c: any) => (c.type === 'Ready' ? { ...c, status: 'False' } : c))
+      bench.cluster.put(pods, { ...pod, status: { ...pod.status, conditions } })
+    }
+    mark()
+    await bench.pass(5000)
+    expect(readiness()).toBe('True')
+    bench.simulated.stop()
+    bench.cluster.onPod = () => undefined
+    mark()
+    const next = await new Bench({}, bench.cluster, bench.nowMs).start()
+    await next.pass(5000)
+    expect(readiness()).toBe('True')
+  })
+
   it('end pods after a restart whose deletion was asked for meanwhile', async () => {
     const first = await new Bench().start()
     first.bind('web', 'sim-0')

@@ -85,11 +85,19 @@ export class SimulatedPod {
     return Math.min(this.#stopAtMs, ...this.#inits.map((c) => c.nextAtMs), ...this.#containers.map((c) => c.nextAtMs))
   }
 
-  /** Takes over the pod as it is now. Returns true when its status may be another because of that. */
+  /** Takes over the pod as it is now. Returns true when its status has to be told anew because of that. */
   update(pod: Pod, nowMs: number): boolean {
+    const wasReady = readyStatusOf(this.pod) === 'True'
     this.pod = pod
     if (pod.metadata.deletionTimestamp !== undefined) this.#beginStop(nowMs)
-    return (pod.spec.readinessGates ?? []).length > 0 && this.#takeGates(pod)
+    const hasNewGates = (pod.spec.readinessGates ?? []).length > 0 && this.#takeGates(pod)
+    return hasNewGates || (wasReady && this.isSaidNotReady)
+  }
+
+  /** True when the cluster takes the pod for not ready and it is: so the node controller marks the pods of a node that it does not hear of. */
+  get isSaidNotReady(): boolean {
+    if (readyStatusOf(this.pod) !== 'False' || this.#stopAtMs !== Number.POSITIVE_INFINITY) return false
+    return this.#phase() === 'Running' && (this.#readyProblem('Running') ?? this.#gateProblem()) === undefined
   }
 
   /** Does what is due by now. Returns what there is to tell, and whether the status changed. */
@@ -286,4 +294,8 @@ export class SimulatedPod {
     })
     return problems.length === 0 ? undefined : { reason: 'ReadinessGatesNotReady', message: problems.join('; ') }
   }
+}
+
+function readyStatusOf({ status }: Pod): string | undefined {
+  return status?.conditions?.find(({ type }) => type === 'Ready')?.status
 }
