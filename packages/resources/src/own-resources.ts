@@ -9,6 +9,17 @@ import type { CompactSchemas } from './schemas.ts'
 const apiVersion = { n: 'apiVersion', t: 'string', d: 'The versioned schema of this representation.' }
 const kind = { n: 'kind', t: 'string', d: 'The REST resource that this object represents.' }
 const metadata = { n: 'metadata', t: '#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta', d: 'Standard metadata.' }
+const listOf = (schema: string, name: string): CompactSchemas => ({
+  [`${schema}.${name}List`]: {
+    d: `${name}List is a list of ${name}.`,
+    f: [
+      apiVersion,
+      { n: 'items', t: `[]#${schema}.${name}`, d: 'The objects.', r: 1 },
+      kind,
+      { n: 'metadata', t: '#io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta', d: 'Standard list metadata.' },
+    ],
+  },
+})
 const timestamp = { n: 'timestamp', t: 'time', d: 'When the measurement ended.', r: 1 as const }
 const window = {
   n: 'window',
@@ -25,6 +36,9 @@ export const recordsSchema = 'dev.binnacle.metrics.v1'
 
 /** Their structures. */
 export const ownSchemas: CompactSchemas = {
+  ...listOf(metricsSchema, 'NodeMetrics'),
+  ...listOf(metricsSchema, 'PodMetrics'),
+  ...listOf(recordsSchema, 'NodeUsage'),
   [`${metricsSchema}.NodeMetrics`]: {
     d: 'NodeMetrics sets resource usage metrics of a node.',
     f: [apiVersion, kind, metadata, timestamp, window, usage],
