@@ -1,6 +1,6 @@
 'use client'
 
-import { useMemo, useRef, useSyncExternalStore } from 'react'
+import { useCallback, useMemo, useRef, useSyncExternalStore } from 'react'
 import { useLiveRows } from '../live/live-rows.ts'
 import type { ApiResource } from '../live/queries.ts'
 import type { RowStore } from '../live/row-store.ts'
@@ -33,7 +33,8 @@ function LiveTable({ resource }: { resource: ApiResource }) {
   const [text] = useFilterText()
   const [urlSort, setSort] = useSort()
   const [wide] = useWide()
-  const [uid, select] = useSelected()
+  const [uid, setSelected] = useSelected()
+  const select = useCallback((next: string) => void setSelected(next), [setSelected])
   const chosen = resource.namespaced ? namespaces : []
   const sort = urlSort === '' ? defaultSort(resource) : urlSort
   useTitle(resource.kind)
@@ -61,7 +62,7 @@ function LiveTable({ resource }: { resource: ApiResource }) {
           onSort={(title) => void setSort(title)}
           loading={freshness.state === 'loading'}
           empty={<Empty resource={resource} filtered={store.size > 0} />}
-          selection={{ uid, select: (next) => void select(next) }}
+          selection={{ uid, select }}
         />
       )}
     </>

@@ -49,7 +49,7 @@ export function ResourceTable({ resource, columns, store, sort, onSort, loading,
     (uid: string) => (selection === undefined ? namespaceQuery(search) : tableQuery(search, uid)),
     [search, selection === undefined],
   )
-  const style = { gridTemplateColumns: useGridTemplate(columns, rows, nowMs) }
+  const template = useGridTemplate(columns, rows, nowMs)
   useRowKeys({ resource, rows, virtual, selection, queryOf })
   const selected = selection?.uid ?? ''
   return (
@@ -66,7 +66,12 @@ export function ResourceTable({ resource, columns, store, sort, onSort, loading,
       >
         <div className="w-max min-w-full">
           <div role="rowgroup" className="sticky top-0 z-20 border-b border-line bg-panel">
-            <div role="row" aria-rowindex={1} className="grid gap-x-3 bg-panel px-4" style={style}>
+            <div
+              role="row"
+              aria-rowindex={1}
+              className="grid gap-x-3 bg-panel px-4"
+              style={{ gridTemplateColumns: template }}
+            >
               {columns.map((column) => (
                 <HeaderCell key={column.title} column={column} sort={sort} onSort={onSort} />
               ))}
@@ -76,21 +81,19 @@ export function ResourceTable({ resource, columns, store, sort, onSort, loading,
             {virtual.getVirtualItems().map((item) => {
               const row = rows[item.index] as Row
               return (
-                <div
+                <TableRow
                   key={row.uid}
-                  id={rowId(row.uid)}
-                  role="row"
-                  aria-rowindex={item.index + 2}
-                  aria-selected={selection === undefined ? undefined : row.uid === selected}
-                  data-uid={row.uid}
-                  onClick={(event) => {
-                    if ((event.target as Element).closest('a') === null) selection?.select(row.uid)
-                  }}
-                  className="table-row-live absolute grid w-full items-center gap-x-3 border-b border-line px-4"
-                  style={{ ...style, height: rowHeightPx, transform: `translateY(${item.start}px)` }}
-                >
-                  <Cells row={row} resource={resource} columns={columns} queryOf={queryOf} nowMs={nowMs} />
-                </div>
+                  row={row}
+                  index={item.index}
+                  startPx={item.start}
+                  template={template}
+                  selected={selection === undefined ? undefined : row.uid === selected}
+                  select={selection?.select}
+                  resource={resource}
+                  columns={columns}
+                  queryOf={queryOf}
+                  nowMs={nowMs}
+                />
               )
             })}
           </div>
@@ -180,43 +183,75 @@ function stickiness(column: TableColumn): string {
   return column.title === 'Name' ? 'bg-inherit md:sticky md:left-0 md:z-10' : ''
 }
 
-// Rows that did not change are not rendered again: a row is a new object exactly when it changed.
-const Cells = memo(function Cells({
+interface TableRowProps {
+  readonly row: Row
+  readonly index: number
+  readonly startPx: number
+  readonly template: string
+  /** undefined: rows of this table are not selected. */
+  readonly selected: boolean | undefined
+  readonly select: ((uid: string) => void) | undefined
+  readonly resource: ApiResource
+  readonly columns: readonly TableColumn[]
+  readonly queryOf: (uid: string) => string
+  readonly nowMs: number
+}
+
+// Rows that did not change are not rendered again, so that scrolling costs only the rows that come in: a row is a new object exactly when
+// it changed.
+const TableRow = memo(function TableRow(props: TableRowProps) {
+  const { row, index, startPx, template, selected, select, columns } = props
+  return (
+    <div
+      id={rowId(row.uid)}
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={selected}
+      data-uid={row.uid}
+      onClick={(event) => {
+        if ((event.target as Element).closest('a') === null) select?.(row.uid)
+      }}
+      className="table-row-live absolute grid w-full items-center gap-x-3 border-b border-line px-4"
+      style={{
+        gridTemplateColumns: template,
+        height: rowHeightPx,
+        transform: `translateY(${startPx}px)`,
+      }}
+    >
+      {columns.map((column) => (
+        <Cell key={column.title} column={column} {...props} />
+      ))}
+    </div>
+  )
+})
+
+function Cell({
+  column,
   row,
   resource,
-  columns,
   queryOf,
   nowMs,
-}: {
-  row: Row
-  resource: ApiResource
-  columns: readonly TableColumn[]
-  queryOf: (uid: string) => string
-  nowMs: number
-}) {
-  const resources = useResources()
-  return columns.map((column) => {
-    const text = column.text(row, nowMs)
-    const href = cellLink(resources, resource, column.title, text, row)
-    return (
-      <div
-        key={column.title}
-        role="gridcell"
-        title={text}
-        className={`truncate ${column.color(row)} ${column.numeric ? 'tabular-nums' : ''} ${stickiness(column)}`}
-      >
-        {href === undefined ? (
-          text
-        ) : (
-          <Link
-            href={`${href}${column.title === 'Name' ? queryOf(row.uid) : namespaceQuery(queryOf(row.uid))}`}
-            prefetch={false}
-            className="link"
-          >
-            {text}
-          </Link>
-        )}
-      </div>
-    )
-  })
-})
+}: Pick<TableRowProps, 'row' | 'resource' | 'queryOf' | 'nowMs'> & { column: TableColumn }) {
+  const text = column.text(row, nowMs)
+  const href = cellLink(useResources(), resource, column.title, text, row)
+  const query = queryOf(row.uid)
+  return (
+    <div
+      role="gridcell"
+      title={text}
+      className={`truncate ${column.color(row)} ${column.numeric ? 'tabular-nums' : ''} ${stickiness(column)}`}
+    >
+      {href === undefined ? (
+        text
+      ) : (
+        <Link
+          href={`${href}${column.title === 'Name' ? query : namespaceQuery(query)}`}
+          prefetch={false}
+          className="link"
+        >
+          {text}
+        </Link>
+      )}
+    </div>
+  )
+}
