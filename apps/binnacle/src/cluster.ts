@@ -178,6 +178,7 @@ export class Cluster {
   }
 
   #workersSpec(databaseUrl: string): ProcessSpec {
+    const { schedulerConfig } = this.#options
     return {
       ...this.#process('workers', 'apps/workers/src/main.ts'),
       nodeOptions: roomyHeap,
@@ -189,6 +190,7 @@ export class Cluster {
           'cluster-signing-cert-file': this.#directory.caCertificate,
           'cluster-signing-key-file': this.#directory.pki('ca.key'),
           'service-cidr': serviceCidr,
+          ...(schedulerConfig === undefined ? {} : { 'scheduler-config': schedulerConfig }),
         }),
     }
   }

@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly plainHttpPort: number | undefined
   /** An external Postgres instead of the embedded one. */
   readonly databaseUrl: string | undefined
+  /** Absolute path of a KubeSchedulerConfiguration; undefined: kube-scheduler's defaults. */
+  readonly schedulerConfig: string | undefined
   readonly simulatedNodes: number
   /** Devices of each simulated node. */
   readonly simulatedDevices: number
@@ -37,6 +39,7 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --plain-http-port N     a second API port without TLS, on 127.0.0.1 alone, for a proxy that ends TLS
   --dashboard-port N      the dashboard's port (default 3000, or any free one when that is taken)
   --database-url URL      an external Postgres 15 or later instead of the embedded one
+  --scheduler-config FILE a KubeSchedulerConfiguration in YAML: profiles, plugins and their arguments
   --simulated-nodes N     how many simulated nodes to run (default 10)
   --simulated-devices N   how many devices each of them offers to resource claims (default 0)
   --no-dashboard          without the dashboard
@@ -58,6 +61,7 @@ function wholeNumber(flag: string, text: string | undefined, max: number): numbe
 export function parseOptions(args: readonly string[], workingDirectory: string): StartOptions {
   const values = parseFlags(args)
   const databaseUrl = values['database-url']
+  const schedulerConfig = values['scheduler-config']
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new PlainError(`--database-url takes a URL that begins with postgres://, not '${databaseUrl}'.`)
   }
@@ -67,6 +71,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     plainHttpPort: wholeNumber('plain-http-port', values['plain-http-port'], 65_535),
     dashboardPort: wholeNumber('dashboard-port', values['dashboard-port'], 65_535),
     databaseUrl,
+    schedulerConfig: schedulerConfig === undefined ? undefined : path.resolve(workingDirectory, schedulerConfig),
     simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
     simulatedDevices: wholeNumber('simulated-devices', values['simulated-devices'], 1000) ?? 0,
     dashboard: values['no-dashboard'] !== true,
@@ -86,6 +91,7 @@ function parseFlags(args: readonly string[]) {
         'plain-http-port': { type: 'string' },
         'dashboard-port': { type: 'string' },
         'database-url': { type: 'string' },
+        'scheduler-config': { type: 'string' },
         'simulated-nodes': { type: 'string' },
         'simulated-devices': { type: 'string' },
         'no-dashboard': { type: 'boolean' },

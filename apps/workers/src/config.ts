@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { readSchedulerConfiguration, type SchedulerConfiguration } from '@binnacle/core'
+import { parse } from 'yaml'
 
 /** How the workers reach the cluster: directly over the database, or through an API server. */
 export type WorkersConnection =
@@ -22,6 +24,8 @@ export interface WorkersConfig {
   readonly serviceAccountKey: string | undefined
   /** PEM texts of the authority that signs certificates. */
   readonly signingAuthority: { readonly certificate: string; readonly key: string } | undefined
+  /** Undefined: kube-scheduler's defaults. */
+  readonly scheduler: SchedulerConfiguration | undefined
   /** Names of controllers that run: `*` for all, `-name` to leave one out. */
   readonly controllers: readonly string[]
   /** Undefined: no metrics are served. */
@@ -46,6 +50,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
       'cluster-signing-cert-file': { type: 'string' },
       'cluster-signing-key-file': { type: 'string' },
       'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+      'scheduler-config': { type: 'string' },
       controllers: { type: 'string', default: '*' },
       'metrics-port': { type: 'string' },
       'lease-seconds': { type: 'string', default: '15' },
@@ -62,6 +67,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
     rootCa: textOf(values['root-ca']),
     serviceAccountKey: textOf(values['service-account-private-key-file']),
     signingAuthority: certificate === undefined || key === undefined ? undefined : { certificate, key },
+    scheduler: schedulerOf(values['scheduler-config']),
     controllers: values.controllers.split(','),
     metricsPort: values['metrics-port'] === undefined ? undefined : Number(values['metrics-port']),
     leaseMs: leaseSeconds * 1000,
@@ -71,6 +77,16 @@ export function readConfig(args: readonly string[]): WorkersConfig {
 
 const textOf = (file: string | undefined): string | undefined =>
   file === undefined ? undefined : readFileSync(file, 'utf8')
+
+/** Reads a KubeSchedulerConfiguration in YAML or JSON. */
+function schedulerOf(file: string | undefined): SchedulerConfiguration | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readSchedulerConfiguration(parse(readFileSync(file, 'utf8')))
+  } catch (error) {
+    throw new Error(`--scheduler-config ${file}: ${(error as Error).message}`, { cause: error })
+  }
+}
 
 interface ConnectionValues {
   'database-url'?: string

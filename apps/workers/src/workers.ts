@@ -67,7 +67,7 @@ async function connect(connection: WorkersConnection, log: Log): Promise<Connect
 export async function startWorkers(config: WorkersConfig, log: Log, onLost: () => void): Promise<Workers> {
   const connection = await connect(config.connection, log)
   const registry = builtInRegistry()
-  const scheduler: SchedulerRunnable = createScheduler()
+  const scheduler: SchedulerRunnable = createScheduler({ configuration: config.scheduler })
   const runnables = [scheduler, ...allRunnables(registry)].filter(({ name }) => isEnabled(config.controllers, name))
   const controllers = allControllers(registry, config.rootCa, config).filter(({ name }) =>
     isEnabled(config.controllers, name),

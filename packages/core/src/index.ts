@@ -50,6 +50,8 @@ export * from './controller.ts'
 export * from './manager.ts'
 export {
   createScheduler,
+  readSchedulerConfiguration,
+  type SchedulerConfiguration,
   type SchedulerFigures,
   type SchedulerOptions,
   type SchedulerRunnable,

@@ -48,7 +48,7 @@ class Bench {
 
   async start(...plugins: Omit<Plugin, 'name'>[]): Promise<this> {
     const all = [...plugins, { bind: defaultBinder }].map((points) => ({ plugin: { name: 'P', ...points }, weight: 1 }))
-    const profile: Profile = composeProfile('default-scheduler', all)
+    const profile: Profile = composeProfile('default-scheduler', () => all)
     const shape = this.cluster.shapes.shapeOf(pod)
     this.queue.set(pod, shape, false, 0)
     const queued = this.queue.pop() as QueuedPod

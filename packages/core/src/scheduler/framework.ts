@@ -233,6 +233,8 @@ export interface PluginDefinition {
 /** The plugins that pods of one `spec.schedulerName` are scheduled with. */
 export interface Profile {
   readonly schedulerName: string
+  /** How many per cent of the nodes to find before choosing; absent: as for all profiles. */
+  readonly percentageOfNodesToScore?: number
   readonly preEnqueue: readonly PreEnqueuePlugin[]
   readonly queueSort: QueueSortPlugin
   /** In order: the first that rejects a node gives the reason. */

@@ -9,20 +9,27 @@ import {
   statefulSets,
 } from '@binnacle/resources'
 import type { ReconcileContext, Runnable } from '../controller.ts'
-import type { GroupingKind } from './default-selector.ts'
+import { ClusterState } from './cluster-state.ts'
+import { DefaultSelectors, type GroupingKind } from './default-selector.ts'
+import { configuredProfile } from './configuration/configured-profile.ts'
+import type { SchedulerConfiguration } from './configuration/scheduler-configuration.ts'
 import type { Profile, SchedulerHandle } from './framework.ts'
 import { inTreePlugins } from './plugins/registry.ts'
 import { defaultProfile, defaultSchedulerName } from './profile.ts'
+import { testHandle } from './reference/test-handle.ts'
 import type { PickOptions } from './schedule-one.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 import { Scheduler, type SchedulerFigures } from './scheduler.ts'
 
+export { readSchedulerConfiguration, type SchedulerConfiguration } from './configuration/scheduler-configuration.ts'
 export type { SchedulerFigures } from './scheduler.ts'
 
 /** How a scheduler decides. */
 export interface SchedulerOptions extends PickOptions {
-  /** The plugins by scheduler name; by default kube-scheduler's, for `default-scheduler`. */
+  /** The plugins by scheduler name, instead of those that the configuration asks for. */
   profiles?(handle: SchedulerHandle): readonly Profile[]
+  /** By default kube-scheduler's plugins, for `default-scheduler`. */
+  readonly configuration?: SchedulerConfiguration | undefined
 }
 
 /** A scheduler among the other loops of a process. */
@@ -38,8 +45,12 @@ const groupings: readonly [GroupingKind, ResourceDefinition<any>][] = [
   ['StatefulSet', statefulSets],
 ]
 
-/** Creates the scheduler of a cluster: every pod without a node that names one of its profiles gets one. */
+/**
+ * Creates the scheduler of a cluster: every pod without a node that names one of its profiles gets one.
+ * @throws Error when no profile can be made of the configuration
+ */
 export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnable {
+  if (options.configuration !== undefined) checkProfiles(options.configuration)
   let scheduler: Scheduler | undefined
   return {
     name: defaultSchedulerName,
@@ -64,6 +75,18 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
   }
 }
 
+/** Makes the profiles for nothing, so that what is wrong with them is told at once. */
+function checkProfiles({ profiles }: SchedulerConfiguration): void {
+  for (const profile of profiles) {
+    try {
+      configuredProfile(testHandle(new ClusterState(), new DefaultSelectors()), profile)
+    } catch (error) {
+      const { message } = error as Error
+      throw new Error(`creating profile for scheduler name ${profile.schedulerName}: ${message}`, { cause: error })
+    }
+  }
+}
+
 function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Scheduler {
   const environment = {
     client: context.client,
@@ -77,7 +100,13 @@ function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Sche
     log: context.log,
     informer: context.informer.bind(context),
   }
-  return new Scheduler(environment, options.profiles ?? ((handle) => [defaultProfile(handle)]), options)
+  const { configuration } = options
+  if (configuration === undefined)
+    return new Scheduler(environment, options.profiles ?? ((handle) => [defaultProfile(handle)]), options)
+  const { profiles, percentageOfNodesToScore, podInitialBackoffSeconds, podMaxBackoffSeconds } = configuration
+  const profilesOf = (handle: SchedulerHandle): Profile[] => profiles.map((p) => configuredProfile(handle, p))
+  const backoff = { initialMs: podInitialBackoffSeconds * 1000, maxMs: podMaxBackoffSeconds * 1000 }
+  return new Scheduler(environment, options.profiles ?? profilesOf, { percentageOfNodesToScore, ...options, backoff })
 }
 
 /** Tells the scheduler of everything there is and of every change. What pods belong to comes before the pods. */

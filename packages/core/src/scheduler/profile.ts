@@ -13,10 +13,15 @@ export interface ProfilePlugin {
   readonly weight: number
 }
 
-/** Puts together a profile: at each point the plugins in the order given. */
-export function composeProfile(schedulerName: string, plugins: readonly ProfilePlugin[]): Profile {
-  const at = <K extends keyof Plugin>(point: K): NonNullable<Plugin[K]>[] =>
-    plugins.flatMap(({ plugin }) => (plugin[point] === undefined ? [] : [plugin[point] as NonNullable<Plugin[K]>]))
+/** Puts together a profile of the plugins that a point has, in their order. */
+export function composeProfile(
+  schedulerName: string,
+  pluginsAt: (point: Exclude<keyof Plugin, 'name'>) => readonly ProfilePlugin[],
+): Profile {
+  const at = <K extends Exclude<keyof Plugin, 'name'>>(point: K): NonNullable<Plugin[K]>[] =>
+    pluginsAt(point).flatMap(({ plugin }) =>
+      plugin[point] === undefined ? [] : [plugin[point] as NonNullable<Plugin[K]>],
+    )
   const filters = at('filter')
   const permit = at('permit')
   // A plugin that rejects at two points tells by its filter when to try again.
@@ -27,7 +32,7 @@ export function composeProfile(schedulerName: string, plugins: readonly ProfileP
     queueSort: at('queueSort')[0] ?? prioritySort,
     filters,
     postFilters: at('postFilter'),
-    scores: plugins.flatMap(({ plugin: { score }, weight }) =>
+    scores: pluginsAt('score').flatMap(({ plugin: { score }, weight }) =>
       score === undefined ? [] : [{ plugin: score, weight }],
     ),
     reserve: at('reserve'),
@@ -51,8 +56,6 @@ export function defaultProfile(
   args: PluginArgs = pluginArgsDefaults,
 ): Profile {
   const plugins = [...inTreePlugins, ...further.map((definition) => ({ definition, weight: 1 }))]
-  return composeProfile(
-    schedulerName,
-    plugins.map(({ definition, weight }) => ({ plugin: definition.create(handle, args), weight })),
-  )
+  const made = plugins.map(({ definition, weight }) => ({ plugin: definition.create(handle, args), weight }))
+  return composeProfile(schedulerName, () => made)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ClusterState } from './cluster-state.ts'
-import { backoffMs, SchedulingQueue, unschedulableMaxMs, type QueuedPod } from './queue.ts'
+import { backoffDefaults, backoffMs, SchedulingQueue, unschedulableMaxMs, type QueuedPod } from './queue.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 
 const { shapes } = new ClusterState()
@@ -60,7 +60,9 @@ describe('the scheduling queue', () => {
   })
 
   it('backs off twice as long after each try, up to ten seconds', () => {
-    expect([1, 2, 3, 4, 5, 50].map(backoffMs)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000])
+    expect([1, 2, 3, 4, 5, 50].map((attempts) => backoffMs(attempts, backoffDefaults))).toEqual([
+      1000, 2000, 4000, 8000, 10_000, 10_000,
+    ])
   })
 
   it('lets a pod that an event may help wait for the end of its back-off', () => {

@@ -12,14 +12,18 @@ import type { SchedulablePod } from './scheduled-objects.ts'
  *     │            no node fits               ▼
  *     │               ▼      event/timeout  backing off ──time──▶ active
  *     │          unschedulable ────────────▶  (while its back-off lasts; else straight to active)
- *   gated (scheduling gates; leaves when the pod is updated without them)
+ *   gated (leaves when its preEnqueue plugins let it: after its own change, or after an event that may help)
  */
 export type QueueState = 'active' | 'inFlight' | 'backingOff' | 'unschedulable' | 'gated'
 
-/** First and longest pause of a pod that was tried in vain (kube-scheduler's podInitialBackoffSeconds, podMaxBackoffSeconds). */
-export const backoffInitialMs = 1_000
-/** The longest pause. */
-export const backoffMaxMs = 10_000
+/** First and longest pause of a pod that was tried in vain, in milliseconds (kube-scheduler's podInitialBackoffSeconds, podMaxBackoffSeconds). */
+export interface Backoff {
+  readonly initialMs: number
+  readonly maxMs: number
+}
+
+/** The pauses when a configuration says nothing. */
+export const backoffDefaults: Backoff = { initialMs: 1_000, maxMs: 10_000 }
 /** A pod that no event helped is tried again after this long (kube-scheduler `DefaultPodMaxInUnschedulablePodsDuration`). */
 export const unschedulableMaxMs = 5 * 60_000
 
@@ -54,18 +58,26 @@ export class SchedulingQueue {
   readonly #backingOff = new Heap<QueuedPod>((a, b) => a.backoffEndsAtMs - b.backoffEndsAtMs || a.sequence - b.sequence)
   /** By shape: an event is judged once for all pods that are alike. */
   readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
+  readonly #gated = new Set<QueuedPod>()
   readonly #counts: Record<QueueState, number> = { active: 0, inFlight: 0, backingOff: 0, unschedulable: 0, gated: 0 }
+  readonly #backoff: Backoff
   #sequence = 0
   /** No unschedulable pod has waited for too long before this. */
   #staleAtMs = Number.POSITIVE_INFINITY
 
-  constructor(order: QueueSortPlugin = prioritySort) {
+  constructor(order: QueueSortPlugin = prioritySort, backoff: Backoff = backoffDefaults) {
+    this.#backoff = backoff
     this.#active = new Heap<QueuedPod>((a, b) => order.compare(a, b))
   }
 
   /** Pods by state. */
   get counts(): QueueCounts {
     return this.#counts
+  }
+
+  /** The pods that must not be tried yet. */
+  get gated(): readonly Readonly<QueuedPod>[] {
+    return [...this.#gated]
   }
 
   /** The pod as it is queued. */
@@ -105,8 +117,11 @@ export class SchedulingQueue {
     known.shape = shape
     known.priority = priority
     if (gated) this.#enter(known, 'gated')
-    else if (before === 'gated') this.#enter(known, 'active')
-    else if (isRequeued) this.#requeue(known, nowMs)
+    else if (before === 'gated') {
+      // Pods that were waiting for each other go one after the other.
+      known.queuedAtMs = nowMs
+      this.#enter(known, 'active')
+    } else if (isRequeued) this.#requeue(known, nowMs)
     else this.#enter(known, before)
   }
 
@@ -215,7 +230,7 @@ export class SchedulingQueue {
   #giveBack(queued: QueuedPod, state: 'unschedulable' | 'backingOff', nowMs: number): void {
     if (this.#pods.get(queued.uid) !== queued || queued.state !== 'inFlight') return
     queued.queuedAtMs = nowMs
-    queued.backoffEndsAtMs = nowMs + backoffMs(queued.attempts)
+    queued.backoffEndsAtMs = nowMs + backoffMs(queued.attempts, this.#backoff)
     this.#leave(queued)
     this.#enter(queued, state)
   }
@@ -228,6 +243,7 @@ export class SchedulingQueue {
     queued.state = state
     this.#counts[state]++
     if (state === 'active') this.#active.push(queued)
+    else if (state === 'gated') this.#gated.add(queued)
     else if (state === 'backingOff') this.#backingOff.push(queued)
     else if (state === 'unschedulable') {
       this.#staleAtMs = Math.min(this.#staleAtMs, queued.queuedAtMs + unschedulableMaxMs)
@@ -240,6 +256,7 @@ export class SchedulingQueue {
   #leave(queued: QueuedPod): void {
     this.#counts[queued.state]--
     if (queued.state === 'active') this.#active.remove(queued)
+    else if (queued.state === 'gated') this.#gated.delete(queued)
     else if (queued.state === 'backingOff') this.#backingOff.remove(queued)
     else if (queued.state === 'unschedulable') {
       const alike = this.#unschedulable.get(queued.shape)
@@ -249,7 +266,7 @@ export class SchedulingQueue {
   }
 }
 
-/** The pause after the given number of tries: it doubles from {@link backoffInitialMs} up to {@link backoffMaxMs}. */
-export function backoffMs(attempts: number): number {
-  return Math.min(backoffMaxMs, backoffInitialMs * 2 ** Math.min(attempts - 1, 10))
+/** The pause after the given number of tries: it doubles from the first up to the longest. */
+export function backoffMs(attempts: number, { initialMs, maxMs }: Backoff): number {
+  return Math.min(maxMs, initialMs * 2 ** Math.min(attempts - 1, 62))
 }

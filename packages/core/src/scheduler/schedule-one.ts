@@ -98,7 +98,7 @@ export class NodePicker {
     const order = table.order()
     const candidates = prepared.nodeNames === undefined ? order : this.#slotsOf(prepared.nodeNames)
     this.#verdicts.clear()
-    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile.filters, candidates)
+    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile, candidates)
     this.#nextStart = (this.#nextStart + evaluated) % order.length
     if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
     const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
@@ -108,10 +108,10 @@ export class NodePicker {
   #filter(
     cycle: Cycle,
     active: readonly number[],
-    filters: readonly FilterPlugin[],
+    { filters, percentageOfNodesToScore = this.#percentage }: Profile,
     candidates: Int32Array,
   ): { feasible: number; evaluated: number } {
-    const wanted = feasibleNodesToFind(candidates.length, this.#percentage)
+    const wanted = feasibleNodesToFind(candidates.length, percentageOfNodesToScore)
     const rejectedBy = this.#rejectedBy
     const chunk = this.#chunk
     let feasible = 0

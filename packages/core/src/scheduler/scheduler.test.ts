@@ -3,6 +3,7 @@ import { conflict, notFound } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
 import type { ResourceDefinition } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
+import type { ClusterEvent, PluginDefinition } from './framework.ts'
 import { defaultProfile } from './profile.ts'
 import { emptyInformers } from './reference/test-handle.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
@@ -45,13 +46,18 @@ class Bench {
   hold: Promise<void> = Promise.resolve()
   #timers: { atMs: number; callback: () => void }[] = []
 
-  constructor() {
+  /** Verbs of writes that fail. */
+  readonly failures: string[] = []
+
+  constructor(...further: PluginDefinition[]) {
     const client = {
       writeAll: async (writes: readonly BatchWrite[]) => {
         this.batches.push(writes.length)
         this.writes.push(...writes)
         await this.hold
-        return writes.map((write) => this.answer(write))
+        return writes.map((write) =>
+          this.failures.includes(write.verb) ? { error: new Error('no connection') } : this.answer(write),
+        )
       },
     } as unknown as Client
     this.scheduler = new Scheduler(
@@ -65,10 +71,10 @@ class Bench {
           return () => void (this.#timers = this.#timers.filter((t) => t !== timer))
         },
         recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
-        log: (_, message) => expect.unreachable(message),
+        log: (_, message) => void (this.failures.length > 0 || expect.unreachable(message)),
         informer: emptyInformers(),
       },
-      (handle) => [defaultProfile(handle)],
+      (handle) => [defaultProfile(handle, 'default-scheduler', further)],
     )
     this.scheduler.start()
   }
@@ -290,8 +296,8 @@ describe('the scheduler', () => {
     })
     expect(bench.conditions[1]).toBe('{"nominatedNodeName":"a"}')
     expect(bench.events.map((e) => [e.reason, e.message])).toEqual([
-      ['Preempted', 'Preempted by pod uid-p on node a'],
       ['FailedScheduling', '0/1 nodes are available: 1 Insufficient cpu.'],
+      ['Preempted', 'Preempted by pod uid-p on node a'],
     ])
     // While the victim ends gracefully, nothing more is evicted; a less important pod does not get the room.
     scheduler.podDeleted(victim)
@@ -299,6 +305,40 @@ describe('the scheduler', () => {
     await bench.settle()
     expect(bench.bound).toEqual([])
     await bench.pass(1000)
+    expect(bench.bound).toEqual(['p a'])
+  })
+
+  it('does not say that a victim was preempted before it is, and tries again when it cannot be', async () => {
+    const { bench, scheduler } = prepared()
+    bench.failures.push('delete')
+    scheduler.nodeChanged(node('a', '1'))
+    scheduler.podChanged(pod('victim', '1', { spec: { nodeName: 'a', priority: 1 } }))
+    scheduler.podChanged(pod('p', '1', { spec: { priority: 10 } }))
+    await bench.settle()
+    expect(bench.events.map((e) => e.reason)).toEqual(['FailedScheduling'])
+    bench.failures.pop()
+    await bench.pass(1000)
+    expect(bench.events.map((e) => e.reason)).toEqual(['FailedScheduling', 'FailedScheduling', 'Preempted'])
+  })
+
+  it('asks again of a gated pod after the events that its plugin names', async () => {
+    let isOpen = false
+    const gate = {
+      name: 'Gate',
+      preEnqueue: () => (isOpen ? undefined : 'closed'),
+      mayHelp: (event: ClusterEvent) => event.type === 'nodeRemoved',
+    }
+    const bench = new Bench({ name: 'Gate', create: () => ({ name: 'Gate', preEnqueue: gate }) })
+    const { scheduler } = bench
+    for (const name of ['a', 'b']) scheduler.nodeChanged(node(name))
+    scheduler.podChanged(pod('p'))
+    isOpen = true
+    scheduler.nodeChanged(node('c'))
+    await bench.settle()
+    expect([bench.bound, scheduler.figures.queue.gated]).toEqual([[], 1])
+    scheduler.nodeDeleted(node('b'))
+    scheduler.nodeDeleted(node('c'))
+    await bench.settle()
     expect(bench.bound).toEqual(['p a'])
   })
 

@@ -8,7 +8,7 @@ import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors } from './default-selector.ts'
 import { fitErrorMessage } from './fit-error.ts'
 import type { ClusterEvent, Profile, SchedulerHandle } from './framework.ts'
-import { SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
+import { type Backoff, SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
 import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
@@ -56,6 +56,8 @@ export class Scheduler {
   readonly #profiles: ReadonlyMap<string, Profile>
   readonly #picker: NodePicker
   readonly #writer: BatchWriter
+  /** Some plugin lets gated pods go after events that are not their own. */
+  readonly #asksAgain: boolean
   readonly #binder: Binder
   #isRunning = false
   #isWoken = false
@@ -70,7 +72,7 @@ export class Scheduler {
   constructor(
     environment: SchedulerEnvironment,
     profilesOf: (handle: SchedulerHandle) => readonly Profile[],
-    options: PickOptions = {},
+    options: PickOptions & { readonly backoff?: Backoff } = {},
   ) {
     this.#environment = environment
     const { client, recordEvent, log } = environment
@@ -92,7 +94,8 @@ export class Scheduler {
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
-    this.queue = new SchedulingQueue(profiles[0]?.queueSort)
+    this.#asksAgain = profiles.some(({ preEnqueue }) => preEnqueue.some(({ mayHelp }) => mayHelp !== undefined))
+    this.queue = new SchedulingQueue(profiles[0]?.queueSort, options.backoff)
     this.#picker = new NodePicker(this.cluster, options)
     this.#writer = new BatchWriter(client, () => this.#wake())
     this.#binder = new Binder(this.cluster, this.#writer, waitingPods, {
@@ -205,8 +208,17 @@ export class Scheduler {
     if (queued?.state === 'gated') this.#podHasNoNode(queued.pod)
   }
 
+  /** Asks the preEnqueue plugins again of those pods that the event may help. */
+  #askGated(event: ClusterEvent): void {
+    for (const { pod, shape } of this.queue.gated) {
+      const plugins = this.#profiles.get(shape.schedulerName)?.preEnqueue ?? []
+      if (plugins.some((plugin) => plugin.mayHelp?.(event, shape, this.cluster) === true)) this.#podHasNoNode(pod)
+    }
+  }
+
   /** Lets those waiting pods try again that the event may help. */
   #announce(event: ClusterEvent): void {
+    if (this.#asksAgain && this.queue.counts.gated > 0) this.#askGated(event)
     if (this.queue.counts.unschedulable === 0) return
     this.queue.move((shape, rejectors) => this.#mayHelp(event, shape, rejectors), this.#environment.nowMs())
     this.#wake()

@@ -24,14 +24,17 @@ export function evictVictims(handle: SchedulerHandle): PreemptionActions['evict'
       }
       // Somebody else has seen to it.
       if (pod.metadata.deletionTimestamp !== undefined) continue
-      markAndDelete(handle, pod, preemptor)
-      const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`
-      handle.recordEvent(pod, 'Normal', 'Preempted', message)
+      markAndDelete(handle, pod, preemptor, nodeName)
     }
   }
 }
 
-function markAndDelete(handle: SchedulerHandle, pod: SchedulablePod, preemptor: SchedulablePod): void {
+function markAndDelete(
+  handle: SchedulerHandle,
+  pod: SchedulablePod,
+  preemptor: SchedulablePod,
+  nodeName: string,
+): void {
   const { uid } = pod.metadata
   const key = keyOf(pod)
   const condition = disruptionCondition(preemptor, formatTime(handle.nowMs()))
@@ -50,5 +53,9 @@ function markAndDelete(handle: SchedulerHandle, pod: SchedulablePod, preemptor: 
   }
   handle.write(mark, settle)
   const preconditions = uid === undefined ? {} : { preconditions: { uid } }
-  handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, settle)
+  handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, (result) => {
+    settle(result)
+    if ('error' in result) return
+    handle.recordEvent(pod, 'Normal', 'Preempted', `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`)
+  })
 }
