@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import type { RuntimeConfig } from '@binnacle/resources'
+import { type RuntimeConfig, runtimeConfigOf } from '@binnacle/resources'
 import type { NodeCredentials } from './streaming/node-connection.ts'
 
 /** How the API process is to run. */
@@ -55,11 +55,7 @@ export function readConfig(args: readonly string[]): ApiConfig {
     tokenFile: values['token-file'],
     serviceCidr: values['service-cidr'],
     allowedOrigins: values['allowed-origin'],
-    runtimeConfig: Object.fromEntries(
-      values['runtime-config']
-        .flatMap((text) => text.split(','))
-        .map((entry) => [entry.split('=')[0], entry.split('=')[1] !== 'false']),
-    ),
+    runtimeConfig: runtimeConfigOf(values['runtime-config']),
     nodeCredentials:
       values['kubelet-client-certificate'] === undefined
         ? undefined

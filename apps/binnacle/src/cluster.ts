@@ -154,7 +154,7 @@ export class Cluster {
 
   #apiSpec(databaseUrl: string): ProcessSpec {
     const pki = (name: string): string => this.#directory.pki(name)
-    const { plainHttpPort } = this.#options
+    const { plainHttpPort, runtimeConfig } = this.#options
     return {
       ...this.#process('api', 'apps/api/src/main.ts'),
       nodeOptions: [...tightHeap, ...roomyHeap],
@@ -173,12 +173,13 @@ export class Cluster {
           'kubelet-client-key': pki('apiserver-kubelet-client.key'),
           'kubelet-certificate-authority': this.#directory.caCertificate,
           ...(plainHttpPort === undefined ? {} : { 'plain-http-port': plainHttpPort }),
+          ...(runtimeConfig === undefined ? {} : { 'runtime-config': runtimeConfig }),
         }),
     }
   }
 
   #workersSpec(databaseUrl: string): ProcessSpec {
-    const { schedulerConfig } = this.#options
+    const { runtimeConfig, schedulerConfig } = this.#options
     return {
       ...this.#process('workers', 'apps/workers/src/main.ts'),
       nodeOptions: roomyHeap,
@@ -190,6 +191,7 @@ export class Cluster {
           'cluster-signing-cert-file': this.#directory.caCertificate,
           'cluster-signing-key-file': this.#directory.pki('ca.key'),
           'service-cidr': serviceCidr,
+          ...(runtimeConfig === undefined ? {} : { 'runtime-config': runtimeConfig }),
           ...(schedulerConfig === undefined ? {} : { 'scheduler-config': schedulerConfig }),
         }),
     }

@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly plainHttpPort: number | undefined
   /** An external Postgres instead of the embedded one. */
   readonly databaseUrl: string | undefined
+  /** Which versions are served besides the usual ones, as kube-apiserver's flag says it. */
+  readonly runtimeConfig: string | undefined
   /** Absolute path of a KubeSchedulerConfiguration; undefined: kube-scheduler's defaults. */
   readonly schedulerConfig: string | undefined
   readonly simulatedNodes: number
@@ -39,6 +41,7 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --plain-http-port N     a second API port without TLS, on 127.0.0.1 alone, for a proxy that ends TLS
   --dashboard-port N      the dashboard's port (default 3000, or any free one when that is taken)
   --database-url URL      an external Postgres 15 or later instead of the embedded one
+  --runtime-config LIST   versions to serve or not, such as api/beta=true or group/version=false
   --scheduler-config FILE a KubeSchedulerConfiguration in YAML: profiles, plugins and their arguments
   --simulated-nodes N     how many simulated nodes to run (default 10)
   --simulated-devices N   how many devices each of them offers to resource claims (default 0)
@@ -71,6 +74,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     plainHttpPort: wholeNumber('plain-http-port', values['plain-http-port'], 65_535),
     dashboardPort: wholeNumber('dashboard-port', values['dashboard-port'], 65_535),
     databaseUrl,
+    runtimeConfig: values['runtime-config'],
     schedulerConfig: schedulerConfig === undefined ? undefined : path.resolve(workingDirectory, schedulerConfig),
     simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
     simulatedDevices: wholeNumber('simulated-devices', values['simulated-devices'], 1000) ?? 0,
@@ -91,6 +95,7 @@ function parseFlags(args: readonly string[]) {
         'plain-http-port': { type: 'string' },
         'dashboard-port': { type: 'string' },
         'database-url': { type: 'string' },
+        'runtime-config': { type: 'string' },
         'scheduler-config': { type: 'string' },
         'simulated-nodes': { type: 'string' },
         'simulated-devices': { type: 'string' },

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { readSchedulerConfiguration, type SchedulerConfiguration } from '@binnacle/core'
+import { type RuntimeConfig, runtimeConfigOf } from '@binnacle/resources'
 import { parse } from 'yaml'
 
 /** How the workers reach the cluster: directly over the database, or through an API server. */
@@ -24,6 +25,8 @@ export interface WorkersConfig {
   readonly serviceAccountKey: string | undefined
   /** PEM texts of the authority that signs certificates. */
   readonly signingAuthority: { readonly certificate: string; readonly key: string } | undefined
+  /** Which versions are served, as the API server was told. */
+  readonly runtimeConfig: RuntimeConfig
   /** Undefined: kube-scheduler's defaults. */
   readonly scheduler: SchedulerConfiguration | undefined
   /** Names of controllers that run: `*` for all, `-name` to leave one out. */
@@ -50,6 +53,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
       'cluster-signing-cert-file': { type: 'string' },
       'cluster-signing-key-file': { type: 'string' },
       'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+      'runtime-config': { type: 'string', multiple: true, default: [] },
       'scheduler-config': { type: 'string' },
       controllers: { type: 'string', default: '*' },
       'metrics-port': { type: 'string' },
@@ -67,6 +71,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
     rootCa: textOf(values['root-ca']),
     serviceAccountKey: textOf(values['service-account-private-key-file']),
     signingAuthority: certificate === undefined || key === undefined ? undefined : { certificate, key },
+    runtimeConfig: runtimeConfigOf(values['runtime-config']),
     scheduler: schedulerOf(values['scheduler-config']),
     controllers: values.controllers.split(','),
     metricsPort: values['metrics-port'] === undefined ? undefined : Number(values['metrics-port']),

@@ -10,7 +10,7 @@ import {
   Manager,
   type SchedulerRunnable,
 } from '@binnacle/core'
-import { builtInRegistry } from '@binnacle/resources'
+import { builtInRegistry, podGroups, type ResourceRegistry } from '@binnacle/resources'
 import { openStore } from '@binnacle/store'
 import { isEnabled, type WorkersConfig, type WorkersConnection } from './config.ts'
 
@@ -28,7 +28,7 @@ interface Connection {
   close(): Promise<void>
 }
 
-async function connect(connection: WorkersConnection, log: Log): Promise<Connection> {
+async function connect(connection: WorkersConnection, registry: ResourceRegistry, log: Log): Promise<Connection> {
   if (connection.kind === 'server') {
     const { server, ca, bearerTokenFile, clientCert, clientKey } = connection
     const client = httpClientFromFiles({
@@ -41,7 +41,6 @@ async function connect(connection: WorkersConnection, log: Log): Promise<Connect
     })
     return { client, close: () => client.close() }
   }
-  const registry = builtInRegistry()
   // The API processes compact the history; watchers here live in this process and need little of it.
   const store = await openStore({
     url: connection.url,
@@ -65,9 +64,11 @@ async function connect(connection: WorkersConnection, log: Log): Promise<Connect
  * `onLost`: what it had begun must not go on beside the new leader.
  */
 export async function startWorkers(config: WorkersConfig, log: Log, onLost: () => void): Promise<Workers> {
-  const connection = await connect(config.connection, log)
-  const registry = builtInRegistry()
-  const scheduler: SchedulerRunnable = createScheduler({ configuration: config.scheduler })
+  const registry = builtInRegistry(config.runtimeConfig)
+  const gangs = registry.served.some(({ storageName }) => storageName === podGroups.storageName)
+  // Before anything is opened: it throws where the configuration is of no use.
+  const scheduler: SchedulerRunnable = createScheduler({ configuration: config.scheduler, gangs })
+  const connection = await connect(config.connection, registry, log)
   const runnables = [scheduler, ...allRunnables(registry)].filter(({ name }) => isEnabled(config.controllers, name))
   const controllers = allControllers(registry, config.rootCa, config).filter(({ name }) =>
     isEnabled(config.controllers, name),

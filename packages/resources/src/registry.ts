@@ -22,6 +22,12 @@ export interface ResourceRegistry {
  */
 export type RuntimeConfig = Readonly<Record<string, boolean>>
 
+/** Reads the values of a `--runtime-config` flag: `a=true,b=false`; no value stands for true. */
+export function runtimeConfigOf(values: readonly string[]): RuntimeConfig {
+  const entries = values.flatMap((text) => text.split(',')).map((entry) => entry.split('='))
+  return Object.fromEntries(entries.map(([version = '', value]) => [version, value !== 'false']))
+}
+
 // The order of groups in discovery, most asked-for first; others follow by name.
 const groupOrder = [
   '',

@@ -10,6 +10,8 @@ const writesOutstandingMax = 4096
 interface PendingWrite {
   readonly write: BatchWrite
   readonly settle: (result: BatchResult) => void
+  /** Writes of the same key are one batch, all or nothing. */
+  readonly together: string | undefined
 }
 
 /** Sends writes together: what gathers while requests are under way goes with the next one. */
@@ -18,6 +20,9 @@ export class BatchWriter {
   readonly #onCapacity: () => void
   #pending: PendingWrite[] = []
   #inFlight = 0
+  /** Pending writes that go with others. */
+  #bundled = 0
+  #isToFlush = false
   #writesInFlight = 0
   readonly #waiting: (() => void)[] = []
 
@@ -38,16 +43,41 @@ export class BatchWriter {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => void this.#waiting.push(resolve))
   }
 
-  /** Queues a write; `settle` learns what came of it. Sent by {@link flush}. */
-  add(write: BatchWrite, settle: (result: BatchResult) => void): void {
-    this.#pending.push({ write, settle })
+  /**
+   * Queues a write; `settle` learns what came of it. Sent by {@link flush}. Of the writes that are queued with the same `together`, all are made or
+   * none.
+   */
+  add(write: BatchWrite, settle: (result: BatchResult) => void, together?: string): void {
+    this.#pending.push({ write, settle, together })
+    if (together !== undefined) this.#bundled++
+  }
+
+  /** As {@link flush}, once what runs now has queued all its writes. */
+  flushSoon(): void {
+    if (this.#isToFlush) return
+    this.#isToFlush = true
+    queueMicrotask(() => {
+      this.#isToFlush = false
+      this.flush()
+    })
   }
 
   /** Sends what is queued, as far as requests may be under way. */
   flush(): void {
     while (this.#pending.length > 0 && this.#inFlight < batchesInFlightMax) {
-      void this.#send(this.#pending.splice(0, batchWritesMax))
+      void this.#send(this.#nextBatch())
     }
+  }
+
+  #nextBatch(): readonly PendingWrite[] {
+    if (this.#bundled === 0) return this.#pending.splice(0, batchWritesMax)
+    const together = this.#pending[0]?.together
+    const batch = this.#pending.filter((p) => p.together === together)
+    if (together === undefined) batch.splice(batchWritesMax)
+    else this.#bundled -= batch.length
+    const taken = new Set(batch)
+    this.#pending = this.#pending.filter((p) => !taken.has(p))
+    return batch
   }
 
   async #send(batch: readonly PendingWrite[]): Promise<void> {
@@ -64,13 +94,16 @@ export class BatchWriter {
   }
 
   async #resultsOf(batch: readonly PendingWrite[]): Promise<readonly BatchResult[]> {
+    const atomic = batch[0]?.together !== undefined
     try {
       return await this.#client.writeAll(
         batch.map((p) => p.write),
-        { atomic: false },
+        { atomic },
       )
-    } catch (error) {
-      const failure = { error: error instanceof Error ? error : new Error(String(error)) }
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      // That the object of one write is gone says nothing of the others'.
+      const failure = { error: atomic ? new Error(error.message, { cause: error }) : error }
       return batch.map(() => failure)
     }
   }

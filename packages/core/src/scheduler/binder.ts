@@ -91,7 +91,7 @@ export class Binder {
     this.#waiting.hold(binding.queued.uid, waits, (rejection) => {
       if (rejection === undefined) this.#preBind(binding)
       else this.#fail(binding, 'Permit', first, rejection)
-      this.#writer.flush()
+      this.#writer.flushSoon()
     })
   }
 
@@ -121,8 +121,11 @@ export class Binder {
       const verdict = plugin.bind(binding.placement)
       if (verdict === 'skip') continue
       if (verdict instanceof Promise) return void this.#awaitBind(binding, plugin, verdict)
-      this.#writer.add(verdict, (result) =>
-        'error' in result ? this.#failWith(binding, 'Bind', plugin.name, result.error) : this.#succeed(binding),
+      this.#writer.add(
+        verdict,
+        (result) =>
+          'error' in result ? this.#failWith(binding, 'Bind', plugin.name, result.error) : this.#succeed(binding),
+        togetherOf(binding),
       )
       return
     }
@@ -173,4 +176,12 @@ export class Binder {
     this.#underWay.delete(queued.uid)
     if (this.#underWay.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
   }
+}
+
+function togetherOf({ profile, placement }: Binding): string | undefined {
+  for (const plugin of profile.permit) {
+    const together = plugin.together?.(placement)
+    if (together !== undefined) return together
+  }
+  return undefined
 }

@@ -149,6 +149,8 @@ export interface PermitPlugin {
   readonly name: string
   /** A pod to wait is held until {@link WaitingPods} allows it by every plugin that asked; after `waitMs` it is rejected. */
   permit(cycle: Cycle, slot: number): 'allow' | Rejection | { readonly waitMs: number }
+  /** Pods of the same key are bound together: all of them or none. Asked when the binding is to be written. */
+  together?(placement: Placement): string | undefined
   /** As {@link RequeueHints}; absent: any event may help. */
   mayHelp?(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
 }
@@ -216,6 +218,8 @@ export interface SchedulerHandle {
   write(write: BatchWrite, settle: (result: BatchResult) => void): void
   /** Takes back the node that a pod is promised, in its status too. */
   withdrawNomination(pod: SchedulablePod): void
+  /** Whether the pod is going to be tried, or is being tried, without anything having to happen first. */
+  isToBeTried(uid: string): boolean
   /** Lets a pod that waits be tried again. */
   activate(pod: SchedulablePod): void
   /** Asks once more whether a pod that was kept out of the queue must wait. */

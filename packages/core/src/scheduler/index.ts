@@ -13,7 +13,8 @@ import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors, type GroupingKind } from './default-selector.ts'
 import { configuredProfile } from './configuration/configured-profile.ts'
 import type { SchedulerConfiguration } from './configuration/scheduler-configuration.ts'
-import type { Profile, SchedulerHandle } from './framework.ts'
+import type { PluginDefinition, Profile, SchedulerHandle } from './framework.ts'
+import { gangScheduling } from './plugins/gang-scheduling.ts'
 import { inTreePlugins } from './plugins/registry.ts'
 import { defaultProfile, defaultSchedulerName } from './profile.ts'
 import { testHandle } from './reference/test-handle.ts'
@@ -28,6 +29,8 @@ export type { SchedulerFigures } from './scheduler.ts'
 export interface SchedulerOptions extends PickOptions {
   /** The plugins by scheduler name, instead of those that the configuration asks for. */
   profiles?(handle: SchedulerHandle): readonly Profile[]
+  /** PodGroups are served: those with a gang policy get their nodes all at once. */
+  readonly gangs?: boolean
   /** By default kube-scheduler's plugins, for `default-scheduler`. */
   readonly configuration?: SchedulerConfiguration | undefined
 }
@@ -50,7 +53,8 @@ const groupings: readonly [GroupingKind, ResourceDefinition<any>][] = [
  * @throws Error when no profile can be made of the configuration
  */
 export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnable {
-  if (options.configuration !== undefined) checkProfiles(options.configuration)
+  const further = options.gangs === true ? [gangScheduling] : []
+  if (options.configuration !== undefined) checkProfiles(options.configuration, further)
   let scheduler: Scheduler | undefined
   return {
     name: defaultSchedulerName,
@@ -59,13 +63,13 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
       namespaces,
       pods,
       ...groupings.map(([, resource]) => resource),
-      ...inTreePlugins.flatMap(({ definition }) => definition.reads ?? []),
+      ...[...inTreePlugins.map(({ definition }) => definition), ...further].flatMap(({ reads }) => reads ?? []),
     ],
     get figures() {
       return scheduler?.figures
     },
     async start(context) {
-      scheduler = schedulerIn(context, options)
+      scheduler = schedulerIn(context, options, further)
       follow(scheduler, context)
       scheduler.start()
     },
@@ -76,10 +80,10 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
 }
 
 /** Makes the profiles for nothing, so that what is wrong with them is told at once. */
-function checkProfiles({ profiles }: SchedulerConfiguration): void {
+function checkProfiles({ profiles }: SchedulerConfiguration, further: readonly PluginDefinition[]): void {
   for (const profile of profiles) {
     try {
-      configuredProfile(testHandle(new ClusterState(), new DefaultSelectors()), profile)
+      configuredProfile(testHandle(new ClusterState(), new DefaultSelectors()), profile, further)
     } catch (error) {
       const { message } = error as Error
       throw new Error(`creating profile for scheduler name ${profile.schedulerName}: ${message}`, { cause: error })
@@ -87,7 +91,11 @@ function checkProfiles({ profiles }: SchedulerConfiguration): void {
   }
 }
 
-function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Scheduler {
+function schedulerIn(
+  context: ReconcileContext,
+  options: SchedulerOptions,
+  further: readonly PluginDefinition[],
+): Scheduler {
   const environment = {
     client: context.client,
     pods,
@@ -102,9 +110,13 @@ function schedulerIn(context: ReconcileContext, options: SchedulerOptions): Sche
   }
   const { configuration } = options
   if (configuration === undefined)
-    return new Scheduler(environment, options.profiles ?? ((handle) => [defaultProfile(handle)]), options)
+    return new Scheduler(
+      environment,
+      options.profiles ?? ((handle) => [defaultProfile(handle, defaultSchedulerName, further)]),
+      options,
+    )
   const { profiles, percentageOfNodesToScore, podInitialBackoffSeconds, podMaxBackoffSeconds } = configuration
-  const profilesOf = (handle: SchedulerHandle): Profile[] => profiles.map((p) => configuredProfile(handle, p))
+  const profilesOf = (handle: SchedulerHandle): Profile[] => profiles.map((p) => configuredProfile(handle, p, further))
   const backoff = { initialMs: podInitialBackoffSeconds * 1000, maxMs: podMaxBackoffSeconds * 1000 }
   return new Scheduler(environment, options.profiles ?? profilesOf, { percentageOfNodesToScore, ...options, backoff })
 }

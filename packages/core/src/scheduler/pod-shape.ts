@@ -26,6 +26,8 @@ export interface PodShape {
   /** The same for the same labels. */
   readonly labelsKey: string
   readonly schedulerName: string
+  /** The name of the PodGroup that the pod belongs to. */
+  readonly schedulingGroup: string | undefined
   readonly controller: ControllerRef | undefined
   readonly rules: PlacementRules
   /** Undefined where the pod has no inter-pod affinity. */
@@ -89,6 +91,7 @@ export class PodShapes {
       labels: pod.metadata.labels,
       labelsKey: JSON.stringify(pod.metadata.labels ?? {}),
       schedulerName: pod.spec.schedulerName ?? 'default-scheduler',
+      schedulingGroup: pod.spec.schedulingGroup?.podGroupName,
       controller: controller && { apiVersion: controller.apiVersion, kind: controller.kind, name: controller.name },
       rules: this.#rulesOf(pod),
       affinity: affinityTermsOf(pod),
@@ -127,6 +130,7 @@ function shapeKey(pod: SchedulablePod): string {
     metadata.labels,
     controller === undefined ? 0 : [controller.apiVersion, controller.kind, controller.name],
     spec.schedulerName,
+    spec.schedulingGroup?.podGroupName,
     spec.containers.map((c) => [c.name, c.resources?.requests, c.ports]),
     spec.initContainers?.map((c) => [c.name, c.resources?.requests, c.ports, c.restartPolicy]),
     spec.overhead,

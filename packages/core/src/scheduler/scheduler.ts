@@ -91,6 +91,7 @@ export class Scheduler {
       write: (write, settle) => this.#writer.add(write, settle),
       withdrawNomination: (pod) => this.#nominate(pod, ''),
       reconsider: (uid) => this.#reconsider(uid),
+      isToBeTried: (uid) => ['active', 'inFlight', 'backingOff'].includes(this.queue.get(uid)?.state ?? ''),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))

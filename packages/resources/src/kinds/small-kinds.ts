@@ -7,6 +7,7 @@ import { selectorFromLabelSelector } from '@binnacle/apimachinery'
 import type * as k8s from '../generated/types.ts'
 import { limitRangeStrategy } from './limit-range-strategy.ts'
 import { podDisruptionBudgetStrategy } from './pod-disruption-budget-strategy.ts'
+import { podGroupStrategy } from './pod-group-strategy.ts'
 import { resourceQuotaStrategy } from './resource-quota-strategy.ts'
 import { certificateSigningRequestStrategy } from './certificate-signing-request-strategy.ts'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
@@ -24,6 +25,14 @@ import { storageClassStrategy, volumeAttributesClassStrategy } from './storage-c
 export const leases: ResourceDefinition<k8s.Lease> = defineResource<k8s.Lease>('coordination.k8s.io', 'v1', 'leases', {
   columns: [column('Holder', (lease: k8s.Lease) => lease.spec?.holderIdentity ?? ''), ageColumn],
 })
+
+/** Pods that belong together, and whether they must get their nodes all at once. */
+export const podGroups: ResourceDefinition<k8s.PodGroup> = defineResource<k8s.PodGroup>(
+  'scheduling.k8s.io',
+  'v1alpha2',
+  'podgroups',
+  { strategy: podGroupStrategy },
+)
 
 /** How much a namespace may use. */
 export const resourceQuotas: ResourceDefinition<k8s.ResourceQuota> = defineResource<k8s.ResourceQuota>(

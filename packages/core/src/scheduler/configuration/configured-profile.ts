@@ -39,9 +39,8 @@ export function configuredProfile(
   further: readonly PluginDefinition[] = [],
 ): Profile {
   const { schedulerName, plugins, args, percentageOfNodesToScore } = configuration
-  const definitions = new Map(
-    [...inTreePlugins.map(({ definition }) => definition), ...further].map((d) => [d.name, d]),
-  )
+  const usual = [...inTreePlugins, ...further.map((definition) => ({ definition, weight: 1 }))]
+  const definitions = new Map(usual.map(({ definition }) => [definition.name, definition]))
   const made = new Map<string, Plugin>()
   const plugin = (name: string, type: string): Plugin => {
     const known = made.get(name)
@@ -53,7 +52,7 @@ export function configuredProfile(
     return created
   }
   for (const [point, other] of joined) checkJoined(plugins, point, other)
-  const everywhere = mergedWithDefaults(plugins.multiPoint ?? {})
+  const everywhere = mergedWithDefaults(usual, plugins.multiPoint ?? {})
   const byPart = new Map(
     points.map(({ point, part, type }) => [
       part,
@@ -66,9 +65,12 @@ export function configuredProfile(
 }
 
 /** The default plugins without those disabled and with those set anew, then the others that are enabled. */
-function mergedWithDefaults({ enabled = [], disabled = [] }: PluginSetDocument): PluginDocument[] {
+function mergedWithDefaults(
+  usual: typeof inTreePlugins,
+  { enabled = [], disabled = [] }: PluginSetDocument,
+): PluginDocument[] {
   const isOff = (name: string): boolean => disabled.some((d) => d.name === name || d.name === '*')
-  const kept = inTreePlugins.filter(({ definition }) => !isOff(definition.name))
+  const kept = usual.filter(({ definition }) => !isOff(definition.name))
   const own = (name: string): PluginDocument | undefined => enabled.find((e) => e.name === name)
   return [
     ...kept.map(({ definition: { name }, weight }) => own(name) ?? { name, weight }),

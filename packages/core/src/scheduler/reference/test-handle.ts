@@ -39,6 +39,7 @@ export function testHandle(
     announce: () => {},
     write: none,
     withdrawNomination: none,
+    isToBeTried: () => false,
     activate: none,
     reconsider: none,
   }
