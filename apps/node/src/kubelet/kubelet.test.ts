@@ -1,4 +1,4 @@
-import { nodes, type Pod, pods } from '@binnacle/resources'
+import { configMaps, type ConfigMap, nodes, type Pod, pods, secrets, type Secret } from '@binnacle/resources'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { canRunContainers, KubeletBench, script } from './kubelet-bench.ts'
 
@@ -51,6 +51,24 @@ describe.skipIf(!canRunContainers)('a kubelet on a real container runtime', () =
     expect(await bench.cri.listPodSandboxes()).toEqual([])
   })
 
+  it('runs init containers in order, sidecars beside the others, and ends with the exit code', async () => {
+    await bench.run('job', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'shared', emptyDir: {} }],
+      initContainers: [
+        script('echo one > /shared/one', { name: 'first', volumeMounts: [{ name: 'shared', mountPath: '/shared' }] }),
+        script(stays, { name: 'side', restartPolicy: 'Always' }),
+        script('cat /shared/one', { name: 'second', volumeMounts: [{ name: 'shared', mountPath: '/shared' }] }),
+      ],
+      containers: [script('echo bye > /dev/termination-log; exit 3')],
+    })
+    const pod = await bench.until('job', (p) => p?.status?.phase === 'Failed')
+    expect(stateOf(pod)?.state?.terminated).toMatchObject({ exitCode: 3, reason: 'Error', message: 'bye\n' })
+    expect(stateOf(pod, 'second')?.state?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' })
+    expect(stateOf(pod, 'side')?.state?.terminated?.exitCode).toBe(0)
+    expect(await bench.log('job', 'second')).toBe('one\n')
+  })
+
   it('restarts what ends, at once and then with back-off', async () => {
     await bench.run('crash', { containers: [script('exit 7')] })
     const pod = await bench.until('crash', (p) => stateOf(p)?.state?.waiting?.reason === 'CrashLoopBackOff')
@@ -59,6 +77,81 @@ describe.skipIf(!canRunContainers)('a kubelet on a real container runtime', () =
       /^back-off 10s restarting failed container=main pod=crash_default\(/,
     )
     expect(pod.status?.phase).toBe('Running')
+  })
+
+  it('says why containers do not start', async () => {
+    await bench.run('noimage', { containers: [script('', { image: 'binnacle.dev/none:1', imagePullPolicy: 'Never' })] })
+    await bench.run('badname', { containers: [script('', { image: 'BAD NAME' })] })
+    await bench.run('nopull', { containers: [script('', { image: '127.0.0.1:1/none:1' })] })
+    await bench.run('noconfig', {
+      containers: [script('', { env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'none', key: 'a' } } }] })],
+    })
+    await bench.run('nocommand', { containers: [script('', { command: ['/none'] })] })
+    const reason = (name: string, wanted: string) =>
+      bench.until(name, (p) => stateOf(p)?.state?.waiting?.reason === wanted)
+    await reason('noimage', 'ErrImageNeverPull')
+    await reason('badname', 'InvalidImageName')
+    await reason('nopull', 'ImagePullBackOff')
+    const noConfig = await reason('noconfig', 'CreateContainerConfigError')
+    expect(stateOf(noConfig)?.state?.waiting?.message).toBe('configmap "none" not found')
+    const noCommand = await bench.until('nocommand', (p) => stateOf(p)?.lastState?.terminated !== undefined)
+    expect(stateOf(noCommand)?.lastState?.terminated).toMatchObject({ exitCode: 128, reason: 'StartError' })
+  })
+
+  it('gives variables, files and live updates of what a pod refers to', async () => {
+    await bench.cluster.create(configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'c', namespace: 'default' },
+      data: { a: '1' },
+    } as ConfigMap)
+    await bench.cluster.create(secrets, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 's', namespace: 'default' },
+      data: { p: 'cHc=' },
+    } as Secret)
+    await bench.run('refers', {
+      volumes: [
+        { name: 'c', configMap: { name: 'c' } },
+        { name: 's', secret: { secretName: 's', defaultMode: 0o400 } },
+        {
+          name: 't',
+          projected: {
+            sources: [
+              { serviceAccountToken: { path: 'token' } },
+              { downwardAPI: { items: [{ path: 'n', fieldRef: { fieldPath: 'metadata.name' } }] } },
+            ],
+          },
+        },
+      ],
+      containers: [
+        script(
+          `echo $A $B $C $IP; cat /c/a /s/p /t/token /t/n; while ! grep -q 2 /c/a; do sleep 0.1; done; echo new; ${stays}`,
+          {
+            env: [
+              { name: 'A', valueFrom: { configMapKeyRef: { name: 'c', key: 'a' } } },
+              { name: 'B', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+              { name: 'C', value: '$(A)-$(NONE)-$$(A)' },
+              { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+            ],
+            volumeMounts: [
+              { name: 'c', mountPath: '/c' },
+              { name: 's', mountPath: '/s' },
+              { name: 't', mountPath: '/t' },
+            ],
+          },
+        ),
+      ],
+    })
+    const pod = await bench.until('refers', isReady)
+    bench.cluster.change(configMaps, { namespace: 'default', name: 'c' }, (c) => void (c.data = { a: '2' }))
+    let text = ''
+    for (let i = 0; i < 200 && !text.includes('new'); i++) {
+      text = await bench.log('refers')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    expect(text).toBe(`1 refers 1-$(NONE)-$(A) ${pod.status?.podIP}\n1pwtoken-of-defaultrefersnew\n`)
   })
 
   it('probes: readiness waits for startup, and a failed liveness probe restarts', async () => {

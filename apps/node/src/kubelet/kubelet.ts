@@ -119,9 +119,12 @@ export class Kubelet {
     await this.#recorder.flush()
   }
 
-  /** Ends all containers of the node at once, without a word to the cluster, and what was made for them. For when nobody is to go on. */
+  /** Ends all containers of the node at once, without a word to the cluster, and what was made for them. Call after {@link stop}. */
   async removeAllPods(): Promise<void> {
-    const { view } = this.#context
+    const { cri, view } = this.#context
+    // What a worker waits for ends, and then it touches nothing any more.
+    await Promise.all((await cri.listPodSandboxes()).map(({ id }) => cri.stopPodSandbox(id)))
+    await Promise.all([...this.#workers.values()].map((worker) => worker.idle()))
     await view.relist()
     await Promise.all([...view.all()].map((observed) => this.#removeFromRuntime(observed)))
     this.#context.cgroups.removeAll()
@@ -220,8 +223,8 @@ export class Kubelet {
     if (this.#options.eventsSocket !== undefined) {
       this.#events = new ContainerdEvents(this.#options.eventsSocket, {
         onTask: (id, what) => {
-          if (this.#context.view.podOf(id) === undefined) look()
-          else if (what === 'exit') void this.#awaitExit(id)
+          if (what === 'exit') void this.#awaitExit(id)
+          else if (this.#context.view.podOf(id) === undefined) look()
         },
         onGap: look,
       })
@@ -237,6 +240,8 @@ export class Kubelet {
   async #awaitExit(id: string): Promise<void> {
     const { view } = this.#context
     for (let waitMs = 5; waitMs < exitMsMax; waitMs *= 2) {
+      // One that ends as soon as it starts may not have been seen at all.
+      if (view.podOf(id) === undefined) await view.relist().catch(() => undefined)
       const uid = view.podOf(id)
       if (uid === undefined || this.#isStopped) return
       const { containers, sandboxes } = await view.refresh(uid).catch(() => view.get(uid))

@@ -31,6 +31,8 @@ const retryMsMin = 1000
 const retryMsMax = 60_000
 /** How soon it looks again at what another is to put right: a missing secret. */
 const problemRetryMs = 10_000
+/** How long a failed pull is shown as that before it is shown as waiting. */
+const pullProblemMs = 2000
 
 /**
  * Carries one pod through its life on this node: observe, decide, act, report — again whenever the pod, its containers, their probes or what they refer to
@@ -47,6 +49,7 @@ export class PodWorker {
   readonly #uid: string
   #pod: Pod
   #isRunning = false
+  #pass: Promise<void> = Promise.resolve()
   #isDue = false
   #isStopped = false
   #isForgotten = false
@@ -88,7 +91,12 @@ export class PodWorker {
   /** Something may have changed. */
   wake(): void {
     this.#isDue = true
-    if (!this.#isRunning && !this.#isStopped) void this.#run()
+    if (!this.#isRunning && !this.#isStopped) this.#pass = this.#run()
+  }
+
+  /** Resolves once the pass under way is over. */
+  async idle(): Promise<void> {
+    await this.#pass
   }
 
   /** Does nothing more; containers stay as they are. */
@@ -208,7 +216,7 @@ export class PodWorker {
     await Promise.all(plan.kills.map((kill) => this.#kill(kill)))
     if (plan.starts.length === 0 && plan.sandboxAttempt === undefined) return true
     const place = await this.#place(plan, observed)
-    let hasChanged = plan.sandboxAttempt !== undefined || plan.kills.length > 0
+    let hasChanged = plan.kills.length > 0 || plan.starts.length === 0
     for (const start of plan.starts) {
       if (this.#isDeleted) return true
       const problem = await this.#starter.start(this.#pod, start, place)
@@ -217,8 +225,10 @@ export class PodWorker {
       if (problem === undefined) this.#waiting.delete(name)
       else {
         this.#waiting.set(name, problem)
-        const pullAtMs = this.#context.puller.retryAtMs(this.#uid, image)
-        this.#wakeAt(Math.max(pullAtMs, this.#context.nowMs() + (pullAtMs > 0 ? 0 : problemRetryMs)))
+        // Soon after a failed pull it says that it waits, then it waits.
+        const isWaiting = problem.reason === 'ImagePullBackOff'
+        const retryAtMs = this.#context.nowMs() + (problem.reason === 'ErrImagePull' ? pullProblemMs : problemRetryMs)
+        this.#wakeAt(isWaiting ? this.#context.puller.retryAtMs(this.#uid, image) : retryAtMs)
       }
       hasChanged ||= problem === undefined || problem.reason === 'PostStartHookError'
       const isTried = problem === undefined || problem.reason === 'RunContainerError'
