@@ -79,13 +79,16 @@ export class ClusterState {
     const isSame = before?.shape === shape && before.nodeName === nodeName && before.isTerminating === isTerminating
     const priority = pod.spec.priority ?? 0
     if (isSame && before.isAssumed === options.assumed && before.priority === priority) {
+      // Preemption remembers who is more important by how long they have run.
+      if (before.pod.status?.startTime !== pod.status?.startTime) this.table.touchUsage(before.slot)
       before.pod = pod
       return before
     }
     const slot = isSame ? before.slot : this.table.reserve(nodeName)
     const placed: PlacedPod = { uid, pod, priority, shape, slot, nodeName, isTerminating, isAssumed: options.assumed }
     // Counted in before the old is counted out, so that a slot in use is never given back in between.
-    if (!isSame) this.#count(placed, 1)
+    if (isSame) this.table.touchUsage(slot)
+    else this.#count(placed, 1)
     if (!isSame && before !== undefined) this.#count(before, -1)
     if (before !== undefined) this.#leaveSlot(before)
     this.#placed.set(uid, placed)
@@ -129,7 +132,7 @@ export class ClusterState {
   #count(pod: Pick<PlacedPod, 'shape' | 'slot' | 'isTerminating'>, by: 1 | -1): void {
     const { table } = this
     const { slot, shape } = pod
-    table.usageEpoch[slot] = (table.usageEpoch[slot] as number) + 1
+    table.touchUsage(slot)
     table.podCount[slot] = (table.podCount[slot] as number) + by
     table.nonZeroCpu[slot] = (table.nonZeroCpu[slot] as number) + by * shape.nonZeroCpu
     table.nonZeroMemory[slot] = (table.nonZeroMemory[slot] as number) + by * shape.nonZeroMemory

@@ -89,6 +89,8 @@ export interface FilterPlugin extends RequeueHints {
    * requests alone where no other filter has a say.
    */
   readonly looksAt?: 'nothing' | 'requests'
+  /** Whether its verdict on a slot depends on the pod's shape, the node and the pods on it alone, so that it may be remembered until one of these changes. */
+  readonly isSlotwise?: boolean
   /**
    * Keeps those of `slots[0..count)` that can take the pod, in place and in order, and returns how many they are. The verdicts of the
    * pod's placement rules are current for these slots.
@@ -129,6 +131,10 @@ export interface PostFilterPlugin {
 /** Says which of the nodes that can take a pod suit it best. */
 export interface ScorePlugin {
   readonly name: string
+  /** Whether a slot's score depends on the pod's shape, the node and the pods on it alone, so that it may be remembered until one of these changes. */
+  readonly isSlotwise?: boolean
+  /** True when it would score all nodes alike, whichever of them are candidates. Absent: it cannot tell without them. */
+  saysNothing?(cycle: Cycle): boolean
   /** Prepares for scoring exactly these slots; `skip` when all would score alike. */
   preScore(cycle: Cycle, slots: Int32Array, count: number): 'skip' | 'score'
   /** Writes whole numbers from 0 (worst) to 100 into `scores[0..count)`. */

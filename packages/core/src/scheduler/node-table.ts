@@ -31,6 +31,8 @@ export interface LabelColumn {
 }
 
 const initialCapacity = 64
+/** Changes of slots that are remembered; who has missed more looks at all. A power of two. */
+const changesMax = 1024
 
 /** The nodes of a cluster in flat arrays. */
 export class NodeTable {
@@ -53,6 +55,9 @@ export class NodeTable {
   readonly nodes: (SchedulableNode | undefined)[] = []
   readonly names: string[] = []
   readonly images = new NodeImages()
+  /** How often a slot has changed. */
+  changeCount = 0
+  readonly #changes = new Int32Array(changesMax)
 
   readonly #slots = new Map<string, number>()
   readonly #free: number[] = []
@@ -66,6 +71,24 @@ export class NodeTable {
 
   constructor() {
     for (const resource of ['cpu', 'memory', 'ephemeral-storage']) this.resourceColumn(resource)
+  }
+
+  /** Notes that what is taken of a slot, or what it can give, has changed. */
+  touchUsage(slot: number): void {
+    this.usageEpoch[slot] = (this.usageEpoch[slot] as number) + 1
+    this.#changes[this.changeCount++ & (changesMax - 1)] = slot
+  }
+
+  /** The slots that changed after the count was as given, the last once or more; undefined when there are too many to tell. */
+  changedSince(count: number): Int32Array | undefined {
+    const changes = this.changeCount - count
+    if (changes > changesMax || changes > this.slotsEnd) return undefined
+    return Int32Array.from({ length: changes }, (_, i) => this.#changes[(count + i) & (changesMax - 1)] as number)
+  }
+
+  #touchFixed(slot: number): void {
+    this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
+    this.#changes[this.changeCount++ & (changesMax - 1)] = slot
   }
 
   /** Nodes that exist. */
@@ -115,7 +138,7 @@ export class NodeTable {
       this.#orderIsStale = true
     }
     if ((changed & nodeChange.allocatable) !== 0) this.#setAllocatable(slot, node)
-    if ((changed & ~nodeChange.allocatable) !== 0) this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
+    if ((changed & ~nodeChange.allocatable) !== 0) this.#touchFixed(slot)
     if ((changed & nodeChange.labels) !== 0) {
       if (!isNew && zoneOf(old as SchedulableNode) !== zoneOf(node)) this.#orderIsStale = true
       for (const column of this.#labelColumns.values()) setLabel(column, slot, node.metadata.labels?.[column.key])
@@ -133,10 +156,10 @@ export class NodeTable {
     this.#nodeCount--
     this.#orderIsStale = true
     this.podsAllocatable[slot] = 0
-    this.usageEpoch[slot] = (this.usageEpoch[slot] as number) + 1
+    this.touchUsage(slot)
     for (const column of this.allocatable) column[slot] = 0
     for (const column of this.#labelColumns.values()) setLabel(column, slot, undefined)
-    this.fixedEpoch[slot] = (this.fixedEpoch[slot] as number) + 1
+    this.#touchFixed(slot)
     this.releaseIfUnused(slot)
   }
 
@@ -209,7 +232,7 @@ export class NodeTable {
   }
 
   #setAllocatable(slot: number, node: SchedulableNode): void {
-    this.usageEpoch[slot] = (this.usageEpoch[slot] as number) + 1
+    this.touchUsage(slot)
     const list = node.status?.allocatable ?? {}
     for (const resource of Object.keys(list)) if (resource !== 'pods') this.resourceColumn(resource)
     for (let column = 0; column < this.allocatable.length; column++) {

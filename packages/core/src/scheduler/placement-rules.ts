@@ -31,6 +31,8 @@ export class PlacementRules {
   affinityWeights = new Int32Array(0)
   /** Number of PreferNoSchedule taints that are not tolerated, by slot. */
   avoidedTaints = new Int32Array(0)
+  /** Slots judged so far whose node, as it was then, has PreferNoSchedule taints that are not tolerated. */
+  avoidedSlots = 0
   #epochs = new Uint32Array(0)
 
   constructor(pod: Pick<SchedulablePod, 'spec'>) {
@@ -78,7 +80,9 @@ export class PlacementRules {
     if (!this.admits(node)) verdict |= breaks.affinity
     this.verdicts[slot] = verdict
     this.affinityWeights[slot] = this.#preferredWeight(node)
-    this.avoidedTaints[slot] = countAvoidedTaints(this.tolerations, node.spec?.taints)
+    const avoided = countAvoidedTaints(this.tolerations, node.spec?.taints)
+    this.avoidedSlots += Number(avoided > 0) - Number((this.avoidedTaints[slot] as number) > 0)
+    this.avoidedTaints[slot] = avoided
     this.#epochs[slot] = epoch
   }
 

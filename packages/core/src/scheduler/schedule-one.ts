@@ -5,6 +5,7 @@ import { common } from './placement-rules.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 import { probeSlot, type SlotVerdict } from './slot-probe.ts'
+import { type SlotRanking, SlotRankings } from './slot-ranking.ts'
 
 /** What came of one try. */
 export type Decision =
@@ -65,6 +66,7 @@ export class NodePicker {
   #rejectedBy = new Uint8Array(0)
   /** Of slots that were rejected for what others are promised there. */
   readonly #verdicts = new Map<number, SlotVerdict>()
+  readonly #rankings = new WeakMap<Profile, SlotRankings>()
 
   constructor(cluster: ClusterState, options: PickOptions = {}) {
     this.#cluster = cluster
@@ -95,6 +97,8 @@ export class NodePicker {
         feasible: 1,
       }
     }
+    const ranking = this.#rankingOf(cycle, profile, prepared)
+    if (ranking !== undefined) return this.#pickRanked(cycle, profile, prepared, ranking)
     const order = table.order()
     const candidates = prepared.nodeNames === undefined ? order : this.#slotsOf(prepared.nodeNames)
     this.#verdicts.clear()
@@ -103,6 +107,45 @@ export class NodePicker {
     if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
     const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
     return { kind: 'fits', cycle, slot, nodeName: table.names[slot] as string, evaluated, feasible }
+  }
+
+  #rankingOf(cycle: Cycle, profile: Profile, prepared: PreparedFilters): SlotRanking | undefined {
+    if (prepared.nodeNames !== undefined || cycle.cluster.nominations.size > 0) return undefined
+    let rankings = this.#rankings.get(profile)
+    if (rankings === undefined) this.#rankings.set(profile, (rankings = new SlotRankings(profile)))
+    return rankings.of(cycle, prepared.active)
+  }
+
+  /** As `pick` goes on without a ranking: the same nodes looked at, the same choice. */
+  #pickRanked(cycle: Cycle, profile: Profile, prepared: PreparedFilters, ranking: SlotRanking): Decision {
+    const { table } = cycle.cluster
+    const { totals } = ranking
+    const order = table.order()
+    const wanted = feasibleNodesToFind(order.length, this.#percentage)
+    const start = this.#nextStart % order.length
+    let at = start
+    let evaluated = 0
+    let feasible = 0
+    let greatest = -1
+    let equals = 0
+    let best = -1
+    while (evaluated < order.length && feasible < wanted) {
+      const slot = order[at] as number
+      const total = totals[slot] as number
+      evaluated++
+      if (++at === order.length) at = 0
+      if (total < 0) continue
+      feasible++
+      if (total > greatest) {
+        greatest = total
+        equals = 1
+        best = slot
+      } else if (total === greatest) equals++
+    }
+    this.#nextStart = at
+    if (feasible === 0) return this.#explainRanked(cycle, profile.filters, prepared, ranking)
+    if (feasible > 1) best = nthOf(greatest, Math.floor(this.#random() * equals), totals, order, start)
+    return { kind: 'fits', cycle, slot: best, nodeName: table.names[best] as string, evaluated, feasible }
   }
 
   #filter(
@@ -255,6 +298,27 @@ export class NodePicker {
     return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors, failed: { cycle, search } }
   }
 
+  #explainRanked(
+    cycle: Cycle,
+    filters: readonly FilterPlugin[],
+    prepared: PreparedFilters,
+    ranking: SlotRanking,
+  ): Decision {
+    const { table } = cycle.cluster
+    const counts = new Map<string, number>()
+    let rejectors = prepared.restrictors
+    let isYielding = false
+    for (const { filter, reasons, mayYield, count } of ranking.rejections()) {
+      rejectors |= 1 << filter
+      isYielding ||= mayYield
+      for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + count)
+    }
+    const { nodeCount } = table
+    const yielding = isYielding ? yieldingOf(ranking, table.order()) : new Int32Array(0)
+    const search = { yielding, unyieldingCount: nodeCount - yielding.length, filters }
+    return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors, failed: { cycle, search } }
+  }
+
   #slotsOf(names: ReadonlySet<string>): Int32Array {
     const { table } = this.#cluster
     return Int32Array.from(
@@ -268,6 +332,26 @@ export class NodePicker {
     this.#scores = new Float64Array(capacity)
     this.#totals = new Float64Array(capacity)
     this.#rejectedBy = new Uint8Array(capacity)
+  }
+}
+
+/** Those of the slots that may fit once pods leave them. */
+function yieldingOf(ranking: SlotRanking, order: Int32Array): Int32Array {
+  const yielding = new Int32Array(order.length)
+  let count = 0
+  for (let i = 0; i < order.length; i++) {
+    const slot = order[i] as number
+    if (ranking.mayYield(slot)) yielding[count++] = slot
+  }
+  return yielding.subarray(0, count)
+}
+
+/** The slot of the n-th of those with that total, going round from a place in the order. */
+function nthOf(total: number, n: number, totals: Float64Array, order: Int32Array, start: number): number {
+  let left = n
+  for (let at = start; ; at = at + 1 === order.length ? 0 : at + 1) {
+    const slot = order[at] as number
+    if (totals[slot] === total && left-- === 0) return slot
   }
 }
 

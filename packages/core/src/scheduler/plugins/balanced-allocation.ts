@@ -6,6 +6,7 @@ import { SlotMemos } from '../slot-memo.ts'
 /** The nearer the taken shares of cpu and memory are to each other, the better. Says nothing about pods that request neither. */
 export const balancedAllocationScore: ScorePlugin = {
   name: 'NodeResourcesBalancedAllocation',
+  isSlotwise: true,
   preScore: ({ shape }) =>
     requestOf(shape, cpuColumn) === 0 && requestOf(shape, memoryColumn) === 0 ? 'skip' : 'score',
   score({ cluster: { table }, shape }, slots, count, scores) {

@@ -5,7 +5,8 @@ import { fitErrorMessage } from '../fit-error.ts'
 import type { Cycle, FailedSearch, PostFilterPlugin, PostFilterResult } from '../framework.ts'
 import type { DefaultPreemptionArgs } from '../plugin-args.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
-import { requestOf } from '../pod-shape.ts'
+import type { NodeTable } from '../node-table.ts'
+import { type PodShape, requestOf } from '../pod-shape.ts'
 import { probeSlot } from '../slot-probe.ts'
 import { lackingTexts } from './resources-fit.ts'
 
@@ -17,6 +18,9 @@ export interface PreemptionCandidate {
   /** How many of them a disruption budget would keep. */
   readonly violations: number
 }
+
+/** What came of looking for victims on a node: them, or why their going would not help. */
+type Victims = PreemptionCandidate | { readonly reasons: readonly string[] }
 
 /** What preemption does to the cluster. */
 export interface PreemptionActions {
@@ -32,6 +36,7 @@ export class DefaultPreemption implements PostFilterPlugin {
   readonly name = 'DefaultPreemption'
   readonly #args: DefaultPreemptionArgs
   readonly #actions: PreemptionActions
+  readonly #victims = new VictimMemos()
 
   constructor(args: DefaultPreemptionArgs, actions: PreemptionActions) {
     this.#args = args
@@ -62,11 +67,13 @@ export class DefaultPreemption implements PostFilterPlugin {
     const budgets = yielding.length === 0 ? [] : [...this.#actions.budgets()]
     const start = Math.floor(this.#actions.random() * yielding.length)
     const isByRequests = dependsOnRequestsOnly(cycle, filters)
+    const memo = isByRequests && budgets.length === 0 ? this.#victims.of(cycle) : undefined
     const candidates: PreemptionCandidate[] = []
     let isUnharmful = false
     for (let i = 0; i < yielding.length && !(isUnharmful && candidates.length >= wanted); i++) {
       const slot = yielding[(start + i) % yielding.length] as number
-      const found = victimsOn(cycle, filters, slot, budgets, isByRequests)
+      const found = memo?.get(slot) ?? victimsOn(cycle, filters, slot, budgets, isByRequests)
+      memo?.set(slot, found)
       if ('victims' in found) {
         candidates.push(found)
         if (found.violations === 0) isUnharmful = true
@@ -78,6 +85,45 @@ export class DefaultPreemption implements PostFilterPlugin {
   #candidatesWanted(nodes: number): number {
     const share = Math.floor((nodes * this.#args.minCandidateNodesPercentage) / 100)
     return Math.min(nodes, Math.max(share, this.#args.minCandidateNodesAbsolute))
+  }
+}
+
+/** Victims remembered for pods of one shape and priority, as long as nothing changes on the node. */
+class VictimMemo {
+  readonly #table: NodeTable
+  readonly #found: (Victims | undefined)[] = []
+  readonly #epochs: number[] = []
+
+  constructor(table: NodeTable) {
+    this.#table = table
+  }
+
+  get(slot: number): Victims | undefined {
+    return this.#epochs[slot] === this.#table.usageEpoch[slot] ? this.#found[slot] : undefined
+  }
+
+  set(slot: number, found: Victims): void {
+    this.#found[slot] = found
+    this.#epochs[slot] = this.#table.usageEpoch[slot] as number
+  }
+}
+
+/** Memos kept, of the shapes and priorities last asked for. */
+const victimMemosMax = 16
+
+class VictimMemos {
+  readonly #memos = new Map<PodShape, Map<number, VictimMemo>>()
+
+  /** The memo for the cycle's pod; undefined while pods are promised nodes, which changes what fits without touching them. */
+  of({ cluster, pod, shape }: Cycle): VictimMemo | undefined {
+    if (cluster.nominations.size > 0) return undefined
+    const byPriority = this.#memos.get(shape) ?? new Map<number, VictimMemo>()
+    this.#memos.delete(shape)
+    if (this.#memos.size >= victimMemosMax) this.#memos.delete(this.#memos.keys().next().value as PodShape)
+    this.#memos.set(shape, byPriority)
+    let memo = byPriority.get(priorityOf(pod))
+    if (memo === undefined) byPriority.set(priorityOf(pod), (memo = new VictimMemo(cluster.table)))
+    return memo
   }
 }
 
@@ -111,7 +157,7 @@ function victimsOn(
   slot: number,
   budgets: readonly PodDisruptionBudget[],
   isByRequests: boolean,
-): PreemptionCandidate | { readonly reasons: readonly string[] } {
+): Victims {
   const { cluster, pod } = cycle
   const lower = [...cluster.podsOn(slot)].filter((p) => p.priority < priorityOf(pod)).sort(byImportance)
   if (lower.length === 0) return { reasons: ['No preemption victims found for incoming pod'] }
@@ -157,7 +203,7 @@ function victimsByRequests(
   slot: number,
   lower: readonly PlacedPod[],
   budgets: readonly PodDisruptionBudget[],
-): PreemptionCandidate | { readonly reasons: readonly string[] } {
+): Victims {
   // What would be left beside the pod with all of the less important ones gone; the first is the number of pods.
   const left = [
     (table.podsAllocatable[slot] as number) - (table.podCount[slot] as number) + lower.length - 1,
@@ -238,10 +284,13 @@ export function leastHarm(candidates: readonly PreemptionCandidate[]): Preemptio
   const rules: readonly ((c: PreemptionCandidate) => number)[] = [
     ({ violations }) => violations,
     ({ victims }) => victims[0]?.priority ?? Number.NEGATIVE_INFINITY,
-    ({ victims }) => victims.reduce((sum, v) => sum + v.priority + offset, 0),
+    ({ victims }) => {
+      let sum = 0
+      for (const { priority } of victims) sum += priority + offset
+      return sum
+    },
     ({ victims }) => victims.length,
-    // The later the oldest of the most important victims started, the better.
-    ({ victims }) => -Math.min(...victims.filter((v) => v.priority === victims[0]?.priority).map(startOf)),
+    ({ victims }) => -oldestStart(victims),
   ]
   let left = candidates
   for (const rule of rules) {
@@ -258,6 +307,13 @@ export function leastHarm(candidates: readonly PreemptionCandidate[]): Preemptio
     if (left.length === 1) break
   }
   return left[0] as PreemptionCandidate
+}
+
+/** When the oldest of the most important victims started; the later, the better. */
+function oldestStart(victims: readonly PlacedPod[]): number {
+  let oldest = Number.POSITIVE_INFINITY
+  for (const victim of victims) if (victim.priority === victims[0]?.priority) oldest = Math.min(oldest, startOf(victim))
+  return oldest
 }
 
 /** The condition that a victim gets before it is deleted. */

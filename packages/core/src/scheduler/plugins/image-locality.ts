@@ -12,6 +12,10 @@ export class ImageLocality implements ScorePlugin {
   readonly name = 'ImageLocality'
   #images: readonly ImageState[] = []
 
+  saysNothing(cycle: Cycle): boolean {
+    return this.preScore(cycle) === 'skip'
+  }
+
   preScore({ cluster, shape }: Cycle): 'skip' | 'score' {
     this.#images = shape.images.flatMap((name) => cluster.table.images.get(name) ?? [])
     return this.#images.length === 0 ? 'skip' : 'score'

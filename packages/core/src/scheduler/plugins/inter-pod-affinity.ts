@@ -129,6 +129,10 @@ export class InterPodAffinityScore implements ScorePlugin {
     this.#args = args
   }
 
+  saysNothing(cycle: Cycle): boolean {
+    return this.preScore(cycle) === 'skip'
+  }
+
   preScore({ cluster, shape }: Cycle): 'skip' | 'score' {
     const { preferred } = shape.affinity ?? noTerms
     if (preferred.length === 0 && this.#args.ignorePreferredTermsOfExistingPods) return 'skip'

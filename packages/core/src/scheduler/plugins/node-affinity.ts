@@ -20,6 +20,7 @@ export const nodeAffinityFilter: FilterPlugin = ruleFilter({
 /** Preferred node affinity: the more weight matches, the better. */
 export const nodeAffinityScore: ScorePlugin = {
   name: 'NodeAffinity',
+  saysNothing: ({ shape }) => shape.rules.preferredTerms.length === 0,
   preScore: ({ shape }) => (shape.rules.preferredTerms.length > 0 ? 'score' : 'skip'),
   score({ shape }, slots, count, scores) {
     const { affinityWeights } = shape.rules
@@ -43,6 +44,7 @@ function withRequired(added: PlacementRules): FilterPlugin {
   const probe = new Int32Array(1)
   return {
     ...nodeAffinityFilter,
+    isSlotwise: false,
     preFilter(cycle) {
       const own = nodeAffinityFilter.preFilter(cycle)
       return own === 'skip' ? 'filter' : own

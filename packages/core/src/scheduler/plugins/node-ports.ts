@@ -5,6 +5,7 @@ import { nodeChange } from '../node-table.ts'
 /** Host ports that the pod wants must be free. */
 export const nodePorts: FilterPlugin = {
   name: 'NodePorts',
+  isSlotwise: true,
   preFilter: ({ shape }) => (shape.hostPorts.length === 0 ? 'skip' : 'filter'),
   filter({ cluster, shape }, slots, count) {
     let kept = 0

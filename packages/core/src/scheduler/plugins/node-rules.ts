@@ -21,6 +21,7 @@ export function ruleFilter({ name, broken, changes, reason, preFilter }: RuleFil
   return {
     name,
     looksAt: 'nothing',
+    isSlotwise: true,
     preFilter: preFilter ?? (() => 'filter'),
     filter({ shape }, slots, count) {
       const { verdicts, brokenSomewhere } = shape.rules

@@ -158,6 +158,10 @@ class PreferredSpread implements ScorePlugin {
     this.#isSystem = isSystem
   }
 
+  saysNothing({ shape }: Cycle): boolean {
+    return this.#constraintsOf(shape).length === 0
+  }
+
   preScore(cycle: Cycle, slots: Int32Array, count: number): 'skip' | 'score' {
     const { shape } = cycle
     const constraints = this.#constraintsOf(shape)

@@ -50,6 +50,7 @@ type Judge = (taken: readonly number[], total: readonly number[], weights: reado
 /** A score that depends on nothing but what is asked, taken and to be had of some resources. */
 class ResourceScore implements ScorePlugin {
   readonly name: string
+  readonly isSlotwise = true
   readonly #columns: readonly ResourceColumn[]
   readonly #isNonZero: boolean
   readonly #judge: Judge

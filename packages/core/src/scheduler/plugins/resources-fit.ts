@@ -7,6 +7,7 @@ import { SlotMemos } from '../slot-memo.ts'
 export const resourcesFit: FilterPlugin = {
   name: 'NodeResourcesFit',
   looksAt: 'requests',
+  isSlotwise: true,
   preFilter: () => 'filter',
   filter({ cluster: { table }, shape }, slots, count) {
     let kept = keepWithRoomForPod(table, slots, count)
@@ -89,6 +90,7 @@ export function lackingTexts(table: NodeTable, shape: PodShape, lacking: number)
 /** The more cpu and memory is left, the better (strategy LeastAllocated, both of weight 1). */
 export const leastAllocatedScore: ScorePlugin = {
   name: 'NodeResourcesFit',
+  isSlotwise: true,
   preScore: () => 'score',
   score({ cluster: { table }, shape }: Cycle, slots, count, scores) {
     const { values, epochs } = leastAllocatedMemos.of(table, `${shape.nonZeroCpu} ${shape.nonZeroMemory}`)

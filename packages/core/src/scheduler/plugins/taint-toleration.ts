@@ -17,6 +17,7 @@ export const taintFilter: FilterPlugin = ruleFilter({
 /** The fewer PreferNoSchedule taints are not tolerated, the better. */
 export const taintScore: ScorePlugin = {
   name: 'TaintToleration',
+  saysNothing: ({ shape }) => shape.rules.avoidedSlots === 0,
   preScore({ shape }, slots, count) {
     const { avoidedTaints } = shape.rules
     for (let i = 0; i < count; i++) if (avoidedTaints[slots[i] as number] !== 0) return 'score'
