@@ -14,7 +14,7 @@ import { proxyTables } from './src/proxy.ts'
 import { type BenchmarkResult, markdownPage, type RunReport, terminalTable } from './src/report.ts'
 import { restCreate } from './src/rest-create.ts'
 import { rollout } from './src/rollout.ts'
-import { schedulerDecisions } from './src/scheduler.ts'
+import { scheduling } from './src/scheduler.ts'
 import { standing } from './src/standing.ts'
 import { streaming } from './src/streaming.ts'
 import { storeAgainstEtcd, storeOnSlowDisk } from './src/store.ts'
@@ -32,7 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   convergence,
   standing,
   memoryOfPods,
-  schedulerDecisions,
+  scheduling,
   proxyTables,
   dnsQueries,
   streaming,

@@ -1,40 +1,74 @@
 import os from 'node:os'
+import path from 'node:path'
 import { DryScheduler } from '@binnacle/core/scheduling'
+import { startPostgres } from '@binnacle/store/postgres'
 import type { Benchmark, BenchmarkContext } from './benchmark.ts'
 import type { Figure } from './figure.ts'
 import { nodeOf, type Workload, workloads } from './scheduler-workloads.ts'
+import type { SchedulingRate, SchedulingRound } from './scheduler-load.ts'
 import { median } from './statistics.ts'
+import { WorkerProcess } from './worker-process.ts'
 
 const churnEveryPods = 100
 
 /** How fast the scheduler decides, on the workloads of kube-scheduler's own performance tests. */
-export const schedulerDecisions: Benchmark = {
+export const scheduling: Benchmark = {
   name: 'scheduler',
-  title: "Scheduling decisions on kube-scheduler's own workloads",
+  title: "Scheduling on kube-scheduler's own workloads",
   async run(context: BenchmarkContext): Promise<readonly Figure[]> {
     const figures: Figure[] = []
-    for (const workload of workloads) figures.push(await measure(context, workload))
+    for (const workload of workloads) {
+      const count = context.quick ? Math.min(2000, workload.measuredPods) : workload.measuredPods
+      figures.push(await decided(context, workload, count), await persisted(context, workload, count))
+    }
     return figures
   },
 }
 
-async function measure({ quick, quiet, log }: BenchmarkContext, workload: Workload): Promise<Figure> {
+const cores = os.availableParallelism()
+const peerNote =
+  'Peer: the floor that kube-scheduler’s CI holds the same workload to, not measured here; it is of another machine, API server and etcd included.'
+
+async function decided({ quick, quiet, log }: BenchmarkContext, workload: Workload, count: number): Promise<Figure> {
   const rates: number[] = []
   for (let turn = 0; turn < (quick ? 1 : 3); turn++) {
     await quiet()
-    rates.push(decide(workload, quick ? Math.min(2000, workload.measuredPods) : workload.measuredPods))
+    rates.push(decide(workload, count))
   }
   const ours = median(rates)
   log(`${workload.name}: ${Math.round(ours)} decisions/s`)
-  const { nodes, initialPods, measuredPods } = workload
-  const note = `${nodes} nodes, ${initialPods} pods before, ${measuredPods} measured. Ours: decisions alone, one thread of ${os.availableParallelism()} cores, in process, nothing written. Peer: the floor that kube-scheduler's CI holds the same workload to, not measured here; it includes the API server and its own machine.`
+  const { name, nodes, initialPods, floor, goal } = workload
   return {
-    name: workload.name,
+    name: `${name}: decided`,
     unit: 'pods/s',
     ours,
-    peer: workload.floor,
-    goal: { of: 'ours', atLeast: workload.goal },
-    note,
+    peer: floor,
+    goal: { of: 'ours', atLeast: goal },
+    note: `${nodes} nodes, ${initialPods} pods before, ${count} measured. One thread of ${cores} cores, in process, nothing written. ${peerNote}`,
+  }
+}
+
+async function persisted(
+  { cleanup, quiet, log }: BenchmarkContext,
+  workload: Workload,
+  count: number,
+): Promise<Figure> {
+  const postgres = await startPostgres({ dataDir: path.join(cleanup.folder('postgres'), 'data') })
+  cleanup.add(() => postgres.stop())
+  const load = new WorkerProcess<SchedulingRound, SchedulingRate>(cleanup, './scheduler-load.ts', { url: postgres.url })
+  await quiet()
+  const { perSecond } = await load.ask({ workload: workload.name, pods: count })
+  load.end()
+  await postgres.stop()
+  log(`${workload.name}: ${Math.round(perSecond)} decided and persisted/s`)
+  const { name, floor, persistedGoal } = workload
+  return {
+    name: `${name}: decided and persisted`,
+    unit: 'pods/s',
+    ours: perSecond,
+    peer: floor,
+    goal: { of: 'ours', atLeast: persistedGoal },
+    note: `From the scheduler’s start on ${count} waiting pods until every binding is committed, fsync on; scheduler and API in one process, Postgres in another, ${cores} cores for both.`,
   }
 }
 

@@ -5,7 +5,7 @@ import { DefaultSelectors } from './default-selector.ts'
 import { defaultProfile } from './profile.ts'
 import { randomNode, randomPod } from './reference/random-cluster.ts'
 import { testHandle } from './reference/test-handle.ts'
-import type { SchedulablePod } from './scheduled-objects.ts'
+import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
 import { type Decision, NodePicker } from './schedule-one.ts'
 import { SlotRankings } from './slot-ranking.ts'
 
@@ -14,11 +14,20 @@ const seeds = Array.from({ length: 40 }, (_, i) => i + 1)
 /** A few shapes that come again and again, plain ones among them. */
 function templates(random: SeededRandom): SchedulablePod[] {
   const plain = ['100m', '1', '3'].map((cpu): SchedulablePod => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
     metadata: { name: 'plain', namespace: 'one' },
     spec: { containers: [{ name: 'a', resources: { requests: { cpu, memory: '1Gi' } } }] },
   }))
   return [...plain, ...Array.from({ length: 4 }, (_, i) => randomPod(random, `template-${i}`))]
 }
+
+const nodeOf = (name: string): SchedulableNode => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name },
+  status: { allocatable: { cpu: '4', memory: '8Gi', pods: '10' } },
+})
 
 /** What of a decision may not differ. */
 function essence(decision: Decision): unknown {
@@ -63,16 +72,11 @@ describe('remembered rankings', () => {
     const rankings = new SlotRankings(profile)
     const cycleOf = (pod: SchedulablePod) => ({ cluster, pod, shape: cluster.shapes.shapeOf(pod) })
     const [plain] = templates(new SeededRandom(1)) as [SchedulablePod]
-    cluster.table.setNode({ metadata: { name: 'a' }, status: { allocatable: { cpu: '4', memory: '8Gi', pods: '10' } } })
+    cluster.table.setNode(nodeOf('a'))
     const fit = [profile.filters.findIndex(({ name }) => name === 'NodeResourcesFit')]
     expect(rankings.of(cycleOf(plain), fit)).toBeUndefined()
     expect(rankings.of(cycleOf(plain), fit)?.totals[0]).toBeGreaterThan(0)
-    const taints = [{ key: 'k', effect: 'PreferNoSchedule' }]
-    cluster.table.setNode({
-      metadata: { name: 'b' },
-      spec: { taints },
-      status: { allocatable: { cpu: '4', memory: '8Gi', pods: '10' } },
-    })
+    cluster.table.setNode({ ...nodeOf('b'), spec: { taints: [{ key: 'k', effect: 'PreferNoSchedule' }] } })
     expect(rankings.of(cycleOf(plain), fit)).toBeUndefined()
   })
 })
