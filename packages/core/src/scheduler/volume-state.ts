@@ -14,6 +14,8 @@ import {
   type ResourceDefinition,
   type StorageClass,
   storageClasses,
+  type VolumeAttachment,
+  volumeAttachments,
 } from '@binnacle/resources'
 import { storageClassNameOf } from '../volumes/volume-annotations.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -27,9 +29,11 @@ export const volumeResources: readonly ResourceDefinition<any>[] = [
   csiNodes,
   csiDrivers,
   csiStorageCapacities,
+  volumeAttachments,
 ]
 
 const classIndex = 'scheduler/class'
+const nodeIndex = 'scheduler/node'
 
 /**
  * Claims, volumes and classes as decisions see them: as the cluster has them, and with what the scheduler has decided about them and is
@@ -42,6 +46,7 @@ export class VolumeState {
   readonly #csiNodes: Informer<CSINode>
   readonly #csiDrivers: Informer<CSIDriver>
   readonly #capacities: Informer<CSIStorageCapacity>
+  readonly #attachments: Informer<VolumeAttachment>
   readonly #listeners = new Set<() => void>()
 
   constructor(handle: SchedulerHandle) {
@@ -51,6 +56,8 @@ export class VolumeState {
     this.#csiNodes = handle.informer(csiNodes)
     this.#csiDrivers = handle.informer(csiDrivers)
     this.#capacities = handle.informer(csiStorageCapacities)
+    this.#attachments = handle.informer(volumeAttachments)
+    this.#attachments.addIndex(nodeIndex, ({ spec }) => [spec?.nodeName ?? ''])
     handle.informer(persistentVolumes).addIndex(classIndex, (volume) => [storageClassNameOf(volume)])
     // What is there already is no news.
     let isNews = false
@@ -113,6 +120,11 @@ export class VolumeState {
   /** How much storage is left where, as drivers tell. */
   capacities(): Iterable<CSIStorageCapacity> {
     return this.#capacities.all()
+  }
+
+  /** The volumes that are attached to a node, or about to be, whether or not a pod there uses them. */
+  attachmentsTo(nodeName: string): readonly VolumeAttachment[] {
+    return this.#attachments.byIndex(nodeIndex, nodeName)
   }
 
   /** Takes the claim for what is about to be written. */

@@ -1,3 +1,4 @@
+import type { VolumeAttachment } from '@binnacle/resources'
 import { storageClassNameOf } from '../../volumes/volume-annotations.ts'
 import { claimsOfPod, whyNotForPod } from '../../volumes/pod-claims.ts'
 import type { ClusterState } from '../cluster-state.ts'
@@ -60,7 +61,12 @@ class NodeVolumeLimitsFilter implements FilterPlugin {
   mayHelp(...[event, { volumes }]: Parameters<FilterPlugin['mayHelp']>): boolean {
     if (event.type === 'podRemoved') return (event.pod.shape.volumes?.claims.length ?? 0) > 0
     if (event.type === 'node') return true
-    if (event.type !== 'object' || event.change === 'delete') return false
+    if (event.type !== 'object') return false
+    if (event.kind === 'VolumeAttachment') {
+      const { attacher } = (event.object as VolumeAttachment).spec ?? {}
+      return event.change === 'delete' && [...this.#attachedBy(volumes?.claims ?? []).values()].includes(attacher ?? '')
+    }
+    if (event.change === 'delete') return false
     if (event.kind === 'PersistentVolumeClaim') return volumes?.claims.includes(keyOfObject(event)) === true
     return event.kind === 'CSINode'
   }
@@ -72,6 +78,7 @@ class NodeVolumeLimitsFilter implements FilterPlugin {
       if (allocatable?.count !== undefined) limits.set(driver, allocatable.count)
     if (limits.size === 0) return true
     const attached = this.#attachedBy(cluster.volumeUse.claimsOn(slot))
+    for (const [volume, driver] of this.#attachedTo(cluster.table.names[slot] as string)) attached.set(volume, driver)
     const counts = new Map<string, number>()
     for (const driver of attached.values()) counts.set(driver, (counts.get(driver) ?? 0) + 1)
     for (const [volume, driver] of this.#wanted) {
@@ -81,6 +88,15 @@ class NodeVolumeLimitsFilter implements FilterPlugin {
       counts.set(driver, count)
     }
     return true
+  }
+
+  /** What is attached to the node though no pod there uses it, or not any more. */
+  *#attachedTo(nodeName: string): Iterable<[volume: string, driver: string]> {
+    for (const { spec } of this.#state.attachmentsTo(nodeName)) {
+      const volume = this.#state.volume(spec?.source.persistentVolumeName ?? '')
+      const handle = volume?.spec?.csi?.volumeHandle
+      if (spec !== undefined && handle !== undefined) yield [`${spec.attacher}/${handle}`, spec.attacher]
+    }
   }
 
   /** A claim without a volume counts for the driver that will make it one, and as a volume of its own. */

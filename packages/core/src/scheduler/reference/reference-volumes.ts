@@ -4,6 +4,7 @@ import type {
   PersistentVolumeClaim,
   StorageClass,
   TopologySelectorTerm,
+  VolumeAttachment,
 } from '@binnacle/resources'
 import type { SchedulableNode, SchedulablePod } from '../scheduled-objects.ts'
 import type { ReferenceNode } from './reference-scheduler.ts'
@@ -16,6 +17,7 @@ export interface ReferenceVolumes {
   readonly volumes: readonly PersistentVolume[]
   readonly classes: readonly StorageClass[]
   readonly csiNodes: readonly CSINode[]
+  readonly attachments: readonly VolumeAttachment[]
 }
 
 /** The verdict of one plugin: pass, no node at all (`everywhere`), or not this node. */
@@ -125,6 +127,11 @@ function limits(
           .map((v) => v.id),
       )
     const before = ids(candidate.pods)
+    for (const { spec } of world.attachments) {
+      const handle = named(world.volumes, spec?.source.persistentVolumeName)?.spec?.csi?.volumeHandle
+      const isHere = spec?.nodeName === candidate.node.metadata.name && spec.attacher === name
+      if (isHere && handle !== undefined) before.add(`handle ${handle}`)
+    }
     const wanted = [...ids([pod])].filter((id) => !before.has(id))
     if (wanted.length > 0 && before.size + wanted.length > allocatable.count)
       return { reasons: ['node(s) exceed max volume count'] }

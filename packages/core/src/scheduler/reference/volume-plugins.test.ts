@@ -9,6 +9,8 @@ import {
   type StorageClass,
   storageClasses,
   type Volume,
+  type VolumeAttachment,
+  volumeAttachments,
 } from '@binnacle/resources'
 import { FakeClock, FakeCluster, SeededRandom } from '@binnacle/testing'
 import { describe, expect, it } from 'vitest'
@@ -114,6 +116,9 @@ async function randomWorld(random: SeededRandom): Promise<World> {
     volumes: Array.from({ length: claimCount + 6 }, (_, i) => randomVolume(random, `pv-${i}`)),
     claims: Array.from({ length: claimCount }, (_, i) => randomClaim(random, `claim-${i}`)),
     csiNodes: hosts.filter(() => random.chance(0.7)).map((name) => csiNode(name, 1 + random.below(3))),
+    attachments: Array.from({ length: random.below(8) }, (_, i) =>
+      attachment(`attached-${i}`, random.pick(hosts), `pv-${random.below(claimCount + 8)}`),
+    ),
   }
   bindSome(random, world)
   const cluster = new ClusterState()
@@ -137,12 +142,20 @@ const csiNode = (name: string, count: number): CSINode => ({
   spec: { drivers: [{ name: 'csi.example.com', nodeID: name, allocatable: { count } }] },
 })
 
+const attachment = (name: string, nodeName: string, persistentVolumeName: string): VolumeAttachment => ({
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'VolumeAttachment',
+  metadata: { name },
+  spec: { attacher: 'csi.example.com', nodeName, source: { persistentVolumeName } },
+})
+
 async function handleOf(world: ReferenceVolumes, cluster: ClusterState): Promise<SchedulerHandle> {
   const client = new FakeCluster({ clock: new FakeClock() })
   for (const object of world.classes) client.seed(storageClasses, object)
   for (const object of world.volumes) client.seed(persistentVolumes, object)
   for (const object of world.claims) client.seed(persistentVolumeClaims, object)
   for (const object of world.csiNodes) client.seed(csiNodes, object)
+  for (const object of world.attachments) client.seed(volumeAttachments, object)
   const informers = new Map(volumeResources.map((resource) => [resource.storageName, new Informer(client, resource)]))
   for (const informer of informers.values()) informer.start()
   await Promise.all([...informers.values()].map((informer) => informer.synced))
