@@ -50,7 +50,7 @@ class Bench {
     const all = [...plugins, { bind: defaultBinder }].map((points) => ({ plugin: { name: 'P', ...points }, weight: 1 }))
     const profile: Profile = composeProfile('default-scheduler', () => all)
     const shape = this.cluster.shapes.shapeOf(pod)
-    this.queue.set(pod, shape, false, 0)
+    this.queue.set(pod, shape, undefined, 0)
     const queued = this.queue.pop() as QueuedPod
     this.binder.start(queued, profile, { cluster: this.cluster, pod, shape }, this.cluster.table.slotOf('a'))
     return await this.settle()

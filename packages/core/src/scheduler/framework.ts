@@ -56,7 +56,10 @@ export interface PreEnqueuePlugin {
   readonly name: string
   /** Why the pod must wait; undefined when it need not. */
   preEnqueue(pod: SchedulablePod): string | undefined
-  /** Whether the pod may be ready after the event. Absent: only a change of the pod itself is a reason to ask again. */
+  /**
+   * Whether a pod that this plugin keeps out may be ready after the event. Absent: only a change of the pod itself is a reason to ask
+   * again.
+   */
   mayHelp?(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
 }
 
@@ -228,8 +231,6 @@ export interface SchedulerHandle {
   isToBeTried(uid: string): boolean
   /** Lets a pod that waits be tried again. */
   activate(pod: SchedulablePod): void
-  /** Asks once more whether a pod that was kept out of the queue must wait. */
-  reconsider(uid: string): void
 }
 
 /** How a plugin of a name is made, once for each profile that has it. */

@@ -16,7 +16,7 @@ function pod(name: string, priority = 0, app = name): SchedulablePod {
 
 function queueOf(...pods: SchedulablePod[]): SchedulingQueue {
   const queue = new SchedulingQueue()
-  for (const [i, p] of pods.entries()) queue.set(p, shapes.shapeOf(p), false, i)
+  for (const [i, p] of pods.entries()) queue.set(p, shapes.shapeOf(p), undefined, i)
   return queue
 }
 
@@ -36,10 +36,21 @@ describe('the scheduling queue', () => {
   it('keeps a gated pod back until it is told of it without gates', () => {
     const queue = new SchedulingQueue()
     const a = pod('a')
-    queue.set(a, shapes.shapeOf(a), true, 0)
+    queue.set(a, shapes.shapeOf(a), 'SchedulingGates', 0)
     expect(queue.pop()).toBeUndefined()
-    queue.set(a, shapes.shapeOf(a), false, 1)
+    queue.set(a, shapes.shapeOf(a), undefined, 1)
     expect(names(queue)).toEqual(['a'])
+  })
+
+  it('knows which plugin keeps a pod out, and when that is another one', () => {
+    const queue = new SchedulingQueue()
+    const a = pod('a')
+    const keptBy = (plugin: string) => [...queue.gatedBy(plugin)].flatMap(([, pods]) => [...pods].map(({ uid }) => uid))
+    queue.set(a, shapes.shapeOf(a), 'SchedulingGates', 0)
+    queue.set(a, shapes.shapeOf(a), 'GangScheduling', 1)
+    expect([keptBy('SchedulingGates'), keptBy('GangScheduling')]).toEqual([[], ['a']])
+    queue.set(a, shapes.shapeOf(a), undefined, 2)
+    expect([keptBy('GangScheduling'), names(queue)]).toEqual([[], ['a']])
   })
 
   it('forgets deleted pods in every state', () => {
@@ -97,10 +108,10 @@ describe('the scheduling queue', () => {
     const queue = queueOf(pod('a'))
     queue.giveBackUnschedulable(queue.pop() as QueuedPod, 1, 0)
     const same = pod('a')
-    queue.set(same, shapes.shapeOf(same), false, 60_000)
+    queue.set(same, shapes.shapeOf(same), undefined, 60_000)
     expect(queue.counts.unschedulable).toBe(1)
     const other = pod('a', 0, 'other')
-    queue.set(other, shapes.shapeOf(other), false, 60_000)
+    queue.set(other, shapes.shapeOf(other), undefined, 60_000)
     expect(queue.counts.active).toBe(1)
   })
 

@@ -33,6 +33,8 @@ export interface QueuedPod {
   pod: SchedulablePod
   shape: PodShape
   state: QueueState
+  /** The preEnqueue plugin that keeps it out; undefined: none does. */
+  gatedBy: string | undefined
   priority: number
   /** When it was last put into the queue or found unschedulable. */
   queuedAtMs: number
@@ -58,7 +60,8 @@ export class SchedulingQueue {
   readonly #backingOff = new Heap<QueuedPod>((a, b) => a.backoffEndsAtMs - b.backoffEndsAtMs || a.sequence - b.sequence)
   /** By shape: an event is judged once for all pods that are alike. */
   readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
-  readonly #gated = new Set<QueuedPod>()
+  /** By the plugin that keeps them out, then by shape, likewise. */
+  readonly #gated = new Map<string, Map<PodShape, Set<QueuedPod>>>()
   readonly #counts: Record<QueueState, number> = { active: 0, inFlight: 0, backingOff: 0, unschedulable: 0, gated: 0 }
   readonly #backoff: Backoff
   #sequence = 0
@@ -75,9 +78,9 @@ export class SchedulingQueue {
     return this.#counts
   }
 
-  /** The pods that must not be tried yet. */
-  get gated(): readonly Readonly<QueuedPod>[] {
-    return [...this.#gated]
+  /** The pods that a preEnqueue plugin keeps out, alike ones together. */
+  gatedBy(plugin: string): Iterable<readonly [shape: PodShape, pods: ReadonlySet<Readonly<QueuedPod>>]> {
+    return this.#gated.get(plugin) ?? []
   }
 
   /** The pod as it is queued. */
@@ -86,25 +89,25 @@ export class SchedulingQueue {
   }
 
   /**
-   * Takes over a pod that has no node yet, new or changed. `isHelped` says whether a change of what scheduling reads makes an unschedulable
+   * Takes over a pod that has no node yet, new or changed; `gatedBy` is the preEnqueue plugin that keeps it out. `isHelped` says whether a change of what scheduling reads makes an unschedulable
    * pod worth another try; other changes do not.
    */
   set(
     pod: SchedulablePod,
     shape: PodShape,
-    gated: boolean,
+    gatedBy: string | undefined,
     nowMs: number,
     isHelped: (before: Readonly<QueuedPod>) => boolean = () => true,
   ): void {
     const uid = pod.metadata.uid ?? ''
     const known = this.#pods.get(uid)
     if (known === undefined) {
-      this.#add(uid, pod, shape, gated, nowMs)
+      this.#add(uid, pod, shape, gatedBy, nowMs)
       return
     }
     const isChanged = known.shape !== shape
     const priority = pod.spec.priority ?? 0
-    const isMoved = isChanged || known.priority !== priority || (known.state === 'gated') !== gated
+    const isMoved = isChanged || known.priority !== priority || known.gatedBy !== gatedBy
     known.pod = pod
     if (!isMoved || known.state === 'inFlight') {
       known.priority = known.state === 'inFlight' ? priority : known.priority
@@ -116,7 +119,8 @@ export class SchedulingQueue {
     this.#leave(known)
     known.shape = shape
     known.priority = priority
-    if (gated) this.#enter(known, 'gated')
+    known.gatedBy = gatedBy
+    if (gatedBy !== undefined) this.#enter(known, 'gated')
     else if (before === 'gated') {
       // Pods that were waiting for each other go one after the other.
       known.queuedAtMs = nowMs
@@ -209,12 +213,13 @@ export class SchedulingQueue {
     }
   }
 
-  #add(uid: string, pod: SchedulablePod, shape: PodShape, gated: boolean, nowMs: number): void {
+  #add(uid: string, pod: SchedulablePod, shape: PodShape, gatedBy: string | undefined, nowMs: number): void {
     const queued: QueuedPod = {
       uid,
       pod,
       shape,
       state: 'gated',
+      gatedBy,
       priority: pod.spec.priority ?? 0,
       queuedAtMs: nowMs,
       sequence: ++this.#sequence,
@@ -224,7 +229,7 @@ export class SchedulingQueue {
       heapIndex: -1,
     }
     this.#pods.set(uid, queued)
-    this.#enter(queued, gated ? 'gated' : 'active')
+    this.#enter(queued, gatedBy === undefined ? 'active' : 'gated')
   }
 
   #giveBack(queued: QueuedPod, state: 'unschedulable' | 'backingOff', nowMs: number): void {
@@ -243,27 +248,41 @@ export class SchedulingQueue {
     queued.state = state
     this.#counts[state]++
     if (state === 'active') this.#active.push(queued)
-    else if (state === 'gated') this.#gated.add(queued)
+    else if (state === 'gated') enter(mapOf(this.#gated, queued.gatedBy ?? ''), queued)
     else if (state === 'backingOff') this.#backingOff.push(queued)
     else if (state === 'unschedulable') {
       this.#staleAtMs = Math.min(this.#staleAtMs, queued.queuedAtMs + unschedulableMaxMs)
-      const alike = this.#unschedulable.get(queued.shape)
-      if (alike === undefined) this.#unschedulable.set(queued.shape, new Set([queued]))
-      else alike.add(queued)
+      enter(this.#unschedulable, queued)
     }
   }
 
   #leave(queued: QueuedPod): void {
     this.#counts[queued.state]--
     if (queued.state === 'active') this.#active.remove(queued)
-    else if (queued.state === 'gated') this.#gated.delete(queued)
+    else if (queued.state === 'gated') leave(mapOf(this.#gated, queued.gatedBy ?? ''), queued)
     else if (queued.state === 'backingOff') this.#backingOff.remove(queued)
-    else if (queued.state === 'unschedulable') {
-      const alike = this.#unschedulable.get(queued.shape)
-      alike?.delete(queued)
-      if (alike?.size === 0) this.#unschedulable.delete(queued.shape)
-    }
+    else if (queued.state === 'unschedulable') leave(this.#unschedulable, queued)
   }
+}
+
+type PodsByShape = Map<PodShape, Set<QueuedPod>>
+
+function mapOf(byPlugin: Map<string, PodsByShape>, plugin: string): PodsByShape {
+  let byShape = byPlugin.get(plugin)
+  if (byShape === undefined) byPlugin.set(plugin, (byShape = new Map()))
+  return byShape
+}
+
+function enter(byShape: PodsByShape, queued: QueuedPod): void {
+  const alike = byShape.get(queued.shape)
+  if (alike === undefined) byShape.set(queued.shape, new Set([queued]))
+  else alike.add(queued)
+}
+
+function leave(byShape: PodsByShape, queued: QueuedPod): void {
+  const alike = byShape.get(queued.shape)
+  alike?.delete(queued)
+  if (alike?.size === 0) byShape.delete(queued.shape)
 }
 
 /** The pause after the given number of tries: it doubles from the first up to the longest. */

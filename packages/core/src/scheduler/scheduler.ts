@@ -56,8 +56,8 @@ export class Scheduler {
   readonly #profiles: ReadonlyMap<string, Profile>
   readonly #picker: NodePicker
   readonly #writer: BatchWriter
-  /** Some plugin lets gated pods go after events that are not their own. */
-  readonly #asksAgain: boolean
+  /** The preEnqueue plugins that let pods go after events that are not their own. */
+  readonly #gatekeepers: ReadonlySet<string>
   readonly #binder: Binder
   #isRunning = false
   #isWoken = false
@@ -90,12 +90,12 @@ export class Scheduler {
       announce: (event) => this.#announce(event),
       write: (write, settle) => this.#writer.add(write, settle),
       withdrawNomination: (pod) => this.#nominate(pod, ''),
-      reconsider: (uid) => this.#reconsider(uid),
       isToBeTried: (uid) => ['active', 'inFlight', 'backingOff'].includes(this.queue.get(uid)?.state ?? ''),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
-    this.#asksAgain = profiles.some(({ preEnqueue }) => preEnqueue.some(({ mayHelp }) => mayHelp !== undefined))
+    const gatekeepers = profiles.flatMap(({ preEnqueue }) => preEnqueue.filter(({ mayHelp }) => mayHelp !== undefined))
+    this.#gatekeepers = new Set(gatekeepers.map(({ name }) => name))
     this.queue = new SchedulingQueue(profiles[0]?.queueSort, options.backoff)
     this.#picker = new NodePicker(this.cluster, options)
     this.#writer = new BatchWriter(client, () => this.#wake())
@@ -197,29 +197,28 @@ export class Scheduler {
     const uid = pod.metadata.uid ?? ''
     const promised = this.cluster.nominations.get(uid)?.nodeName ?? pod.status?.nominatedNodeName ?? ''
     if (promised !== '') this.cluster.nominations.set(pod, shape, promised)
-    const gated = profile.preEnqueue.some((plugin) => plugin.preEnqueue(pod) !== undefined)
-    this.queue.set(pod, shape, gated, this.#environment.nowMs(), ({ shape: before, rejectors }) =>
+    const gatekeeper = profile.preEnqueue.find((plugin) => plugin.preEnqueue(pod) !== undefined)
+    this.queue.set(pod, shape, gatekeeper?.name, this.#environment.nowMs(), ({ shape: before, rejectors }) =>
       this.#mayHelp({ type: 'podUpdated', before }, shape, rejectors),
     )
     if (this.queue.counts.active > 0) this.#wake()
   }
 
-  #reconsider(uid: string): void {
-    const queued = this.queue.get(uid)
-    if (queued?.state === 'gated') this.#podHasNoNode(queued.pod)
-  }
-
-  /** Asks the preEnqueue plugins again of those pods that the event may help. */
-  #askGated(event: ClusterEvent): void {
-    for (const { pod, shape } of this.queue.gated) {
-      const plugins = this.#profiles.get(shape.schedulerName)?.preEnqueue ?? []
-      if (plugins.some((plugin) => plugin.mayHelp?.(event, shape, this.cluster) === true)) this.#podHasNoNode(pod)
+  /** Asks the preEnqueue plugins again of those pods that the event may help past the one that keeps them out. */
+  #askGatekeepers(event: ClusterEvent): void {
+    const helped: SchedulablePod[] = []
+    for (const name of this.#gatekeepers) {
+      for (const [shape, pods] of this.queue.gatedBy(name)) {
+        const plugin = this.#profiles.get(shape.schedulerName)?.preEnqueue.find((p) => p.name === name)
+        if (plugin?.mayHelp?.(event, shape, this.cluster) === true) for (const { pod } of pods) helped.push(pod)
+      }
     }
+    for (const pod of helped) this.#podHasNoNode(pod)
   }
 
   /** Lets those waiting pods try again that the event may help. */
   #announce(event: ClusterEvent): void {
-    if (this.#asksAgain && this.queue.counts.gated > 0) this.#askGated(event)
+    if (this.queue.counts.gated > 0) this.#askGatekeepers(event)
     if (this.queue.counts.unschedulable === 0) return
     this.queue.move((shape, rejectors) => this.#mayHelp(event, shape, rejectors), this.#environment.nowMs())
     this.#wake()

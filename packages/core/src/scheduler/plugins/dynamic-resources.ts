@@ -43,7 +43,7 @@ export const dynamicResources: PluginDefinition = {
     const claims = new ClaimsToPlace(state)
     return {
       name,
-      preEnqueue: new ClaimGate(handle, state),
+      preEnqueue: claimGate(state),
       filter: new DeviceFilter(claims),
       postFilter: new IdleClaimRelease(handle, claims),
       ...claimWriter(handle, state, claims),
@@ -52,37 +52,17 @@ export const dynamicResources: PluginDefinition = {
 }
 
 /** Keeps pods out of the queue whose claims are not there yet. */
-class ClaimGate implements PreEnqueuePlugin {
-  readonly name = name
-  readonly #state: DeviceState
-  /** Pods kept out, by the claims that they have: a change of one may let them in. */
-  readonly #waiting = new Map<string, Set<string>>()
-
-  constructor(handle: SchedulerHandle, state: DeviceState) {
-    this.#state = state
-    const changed = (claim: ResourceClaimV1): void => {
-      const key = keyOfObject({ object: claim })
-      const uids = this.#waiting.get(key)
-      this.#waiting.delete(key)
-      for (const uid of uids ?? []) handle.reconsider(uid)
-    }
-    handle.informer(resourceClaims).addHandler({ onAdd: changed, onUpdate: changed, onDelete: changed })
-  }
-
-  preEnqueue(pod: SchedulablePod): string | undefined {
-    if (pod.spec.resourceClaims === undefined) return undefined
-    const claims = claimsOf(pod, (key) => {
-      const claim = this.#state.claim(key)
-      if (claim === undefined || claim.metadata.deletionTimestamp !== undefined) this.#await(key, pod)
-      return claim
-    })
-    return 'problem' in claims ? claims.problem : undefined
-  }
-
-  #await(key: string, { metadata: { uid = '' } }: SchedulablePod): void {
-    const uids = this.#waiting.get(key)
-    if (uids === undefined) this.#waiting.set(key, new Set([uid]))
-    else uids.add(uid)
+function claimGate(state: DeviceState): PreEnqueuePlugin {
+  return {
+    name,
+    preEnqueue(pod) {
+      if (pod.spec.resourceClaims === undefined) return undefined
+      const claims = claimsOf(pod, (key) => state.claim(key))
+      return 'problem' in claims ? claims.problem : undefined
+    },
+    // That a claim has been made for a pod is told by the pod's own status.
+    mayHelp: (event, { claims }) =>
+      event.type === 'object' && event.kind === 'ResourceClaim' && claims?.includes(keyOfObject(event)) === true,
   }
 }
 

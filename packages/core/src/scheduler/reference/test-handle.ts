@@ -41,6 +41,5 @@ export function testHandle(
     withdrawNomination: none,
     isToBeTried: () => false,
     activate: none,
-    reconsider: none,
   }
 }
