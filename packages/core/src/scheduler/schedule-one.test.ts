@@ -141,6 +141,16 @@ describe('where a pod goes', () => {
     expect([50, 100, 500, 5000, 10_000].map((n) => feasibleNodesToFind(n, 0))).toEqual([50, 100, 230, 500, 500])
   })
 
+  it.each([10, 100])('looks at %i per cent of the nodes where the profile says so', (percentageOfNodesToScore) => {
+    const cluster = new ClusterState()
+    for (let i = 0; i < 1000; i++) cluster.table.setNode(node(`n${i}`))
+    const profile = { ...defaultProfile(testHandle(cluster, new DefaultSelectors())), percentageOfNodesToScore }
+    const picker = new NodePicker(cluster)
+    const p = pod({})
+    const seen = [1, 2].map(() => picker.pick(p, cluster.shapes.shapeOf(p), profile))
+    expect(seen).toMatchObject([1, 2].map(() => ({ kind: 'fits', feasible: (1000 * percentageOfNodesToScore) / 100 })))
+  })
+
   it('starts each search where the last one stopped', () => {
     const cluster = new ClusterState()
     for (let i = 0; i < 300; i++) cluster.table.setNode(node(`n${i}`))

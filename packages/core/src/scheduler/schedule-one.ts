@@ -121,7 +121,7 @@ export class NodePicker {
     const { table } = cycle.cluster
     const { totals } = ranking
     const order = table.order()
-    const wanted = feasibleNodesToFind(order.length, this.#percentage)
+    const wanted = feasibleNodesToFind(order.length, profile.percentageOfNodesToScore ?? this.#percentage)
     const start = this.#nextStart % order.length
     let at = start
     let evaluated = 0
