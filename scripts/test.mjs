@@ -47,8 +47,8 @@ function summarize(exitCode) {
     process.stdout.write('the test run itself failed; its output above says why\n')
     counts.failed++
   }
-  process.stdout.write(
-    `${counts.passed} passed, ${counts.failed} failed${counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`}\n`,
-  )
+  // The count of skipped tests has a line of its own: the last one always reads the same.
+  if (counts.skipped > 0) process.stdout.write(`${counts.skipped} skipped, named above\n`)
+  process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
   return counts.failed === 0 ? 0 : 1
 }

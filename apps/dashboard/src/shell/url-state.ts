@@ -27,12 +27,19 @@ export const urlParsers = {
   tab: parseAsStringLiteral(tabs).withDefault('summary'),
 }
 
+/** The namespaces shown; none: all. */
 export const useNamespaces = () => useQueryState('ns', urlParsers.ns)
+/** The text that the rows are filtered by. */
 export const useFilterText = () => useQueryState('q', urlParsers.q)
+/** The label selector that the server filters by. */
 export const useLabelSelector = () => useQueryState('l', urlParsers.l)
+/** The column that the rows are ordered by, and the direction. */
 export const useSort = () => useQueryState('sort', urlParsers.sort)
+/** Whether the columns of kubectl's `-o wide` are shown. */
 export const useWide = () => useQueryState('wide', urlParsers.wide)
+/** The uid of the selected row; empty: none. */
 export const useSelected = () => useQueryState('sel', urlParsers.sel)
+/** The tab of an object that is open. */
 export const useTab = () => useQueryState('tab', urlParsers.tab)
 
 /** The query to carry from a table to one of its objects and back: its filters, and which row it was. */
