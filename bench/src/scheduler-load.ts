@@ -66,6 +66,7 @@ async function prepare(client: Client, workload: Workload, count: number): Promi
   }
   const { nodes: nodeCount, initialPods } = workload
   await createAll(client, nodes, nodeCount, (i) => nodeOf(i, workload.zones))
+  await untaint(client, nodeCount)
   await createAll(client, pods, initialPods, (i) => {
     const pod = workload.initialPod(`initial-${i}`)
     // Victims of preemption are gone at once: no kubelet runs here.
@@ -88,6 +89,15 @@ async function createAll<T extends KubernetesObject>(
     })
     for (const result of await client.writeAll(writes, { atomic: false })) if ('error' in result) throw result.error
   }
+}
+
+// A node is made with the taint that it is not ready yet; its controller, which does not run here, would take it off.
+async function untaint(client: Client, count: number): Promise<void> {
+  const patch = { type: 'merge', body: { spec: { taints: null } } } as const
+  const writes = Array.from({ length: count }, (_, i): BatchWrite => {
+    return { verb: 'patch', resource: nodes, key: { namespace: '', name: `node-${i}` }, patch }
+  })
+  for (const result of await client.writeAll(writes, { atomic: false })) if ('error' in result) throw result.error
 }
 
 /** Nodes come and go, and pods come that no node is big enough for, until all are bound. */

@@ -9,7 +9,7 @@ import { cloneJson } from './clone-json.ts'
 import { currentObject } from './optimistic-write.ts'
 import { applyPatch, isPinned } from './patch.ts'
 import { asStatusError } from './store-translation.ts'
-import { boundPod } from './subresources/binding.ts'
+import { boundPod, withTopologyLabels } from './subresources/binding.ts'
 import {
   inVersion,
   prepareChange,
@@ -122,7 +122,8 @@ async function prepare(env: WriteEnvironment, request: RequestContext, write: Ba
       const { pod: key, nodeName, podUID } = write
       authorize(request, 'create', { ...pods, plural: 'pods/binding' }, key)
       const current = await currentObject(env, pods, key)
-      const bind = (old: KubernetesObject): Pod => boundPod(old as Pod, { nodeName, podUID }, env.nowMs())
+      const binding = withTopologyLabels(env.store, { nodeName, podUID })
+      const bind = (old: KubernetesObject): Pod => boundPod(old as Pod, binding, env.nowMs())
       return { definition: pods, key, pinned: false, writes: [prepareChange(pods, current, bind)] }
     }
   }

@@ -323,7 +323,7 @@ export async function prepareUpdate(
   definition.strategy.applyDefaults?.(object)
   if (options.subresource === undefined) definition.strategy.prepareForUpdate?.(object, old)
   else if (options.subresource === 'status') definition.strategy.prepareForStatusUpdate?.(object, old)
-  const related = await admitUpdate(env, request, definition, object, old)
+  const related = await admitUpdate(env, definition, object, { old, subresource: options.subresource })
   bumpGeneration(definition, object, old)
   validateUpdate(definition, object, old, options.subresource)
   const ownership = { given, applied: options.applied }

@@ -1,5 +1,12 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import type { CertificateSigningRequest, Ingress, Pod, PriorityClass, ResourceDefinition } from '@binnacle/resources'
+import type {
+  CertificateSigningRequest,
+  Ingress,
+  Node,
+  Pod,
+  PriorityClass,
+  ResourceDefinition,
+} from '@binnacle/resources'
 import type { Store, Write } from '@binnacle/store'
 import type { RequestContext } from '../api-server.ts'
 import type { WriteEnvironment } from '../write-path.ts'
@@ -10,7 +17,9 @@ import { protectInUse } from './in-use-protection.ts'
 import { applyContainerDefaults, checkLimitRanges } from './limit-ranger.ts'
 import { admitCertificateRequest } from './certificate-requests.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
-import { admitPod } from './pods.ts'
+import { taintNewNode } from './node-taints.ts'
+import { checkResize } from './pod-resize.ts'
+import { admitPod, admitPodUpdate } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 
@@ -36,6 +45,9 @@ export async function admitCreate(
       applyContainerDefaults(env.store, object as Pod)
       await admitPod(env.store, object)
       return none
+    case 'nodes':
+      taintNewNode(object as Node)
+      return none
     case 'persistentvolumeclaims':
       admitClaim(env.store, object)
       return none
@@ -52,22 +64,23 @@ export async function admitCreate(
   }
 }
 
-/** The same for an update. */
-export async function admitUpdate(
-  env: WriteEnvironment,
-  _request: RequestContext,
-  definition: ResourceDefinition,
-  object: KubernetesObject,
-  old: KubernetesObject,
-): Promise<readonly Write[]> {
-  if (definition.storageName === 'persistentvolumeclaims') admitResize(env.store, object, old)
-  return definition.storageName === 'services' ? env.admission.addresses.assign(object, old) : none
-}
-
 /** What an update starts from. */
 interface UpdateBase {
   readonly old: KubernetesObject
   readonly subresource: string | undefined
+}
+
+/** The same for an update. */
+export async function admitUpdate(
+  env: WriteEnvironment,
+  definition: ResourceDefinition,
+  object: KubernetesObject,
+  { old, subresource }: UpdateBase,
+): Promise<readonly Write[]> {
+  if (definition.storageName === 'pods' && subresource !== 'status')
+    await admitPodUpdate(env.store, object as Pod, old as Pod, subresource)
+  if (definition.storageName === 'persistentvolumeclaims') admitResize(env.store, object, old)
+  return definition.storageName === 'services' ? env.admission.addresses.assign(object, old) : none
 }
 
 /**
@@ -86,6 +99,8 @@ export function validateAdmission(
   if (update === undefined && claimKinds.has(storageName)) checkAdminAccess(env.store, definition, object)
   // A pod's containers ask for something else only when they are resized.
   const subresource = storageName === 'pods' && update !== undefined ? 'resize' : undefined
+  if (subresource === 'resize' && update?.subresource === 'resize')
+    checkResize(env.store, object as Pod, update.old as Pod)
   if ((storageName === 'pods' || storageName === 'persistentvolumeclaims') && update?.subresource === subresource)
     checkLimitRanges(env.store, definition, object)
 }

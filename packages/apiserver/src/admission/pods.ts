@@ -1,85 +1,42 @@
-import { forbidden, type KubernetesObject, randomSuffix } from '@binnacle/apimachinery'
-import {
-  type Pod,
-  type PodSpec,
-  pods,
-  type PriorityClass,
-  type ServiceAccount,
-  type Toleration,
-} from '@binnacle/resources'
+import { forbidden, type KubernetesObject } from '@binnacle/apimachinery'
+import { type Pod, type PodSpec, pods, type PriorityClass, type Toleration } from '@binnacle/resources'
 import type { AdmissionStore } from './admission.ts'
 import { applyRuntimeClass } from './runtime-class.ts'
+import { admitServiceAccount, checkEphemeralContainers } from './service-account.ts'
+import { addTopologyLabels } from './topology-labels.ts'
 
-const tokenMountPath = '/var/run/secrets/kubernetes.io/serviceaccount'
-const tokenSeconds = 3607
 const tolerationSeconds = 300
-const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
-/** What the plugins ServiceAccount, Priority, DefaultTolerationSeconds and RuntimeClass do to a new pod. */
+/** What the plugins ServiceAccount, Priority, DefaultTolerationSeconds, RuntimeClass and PodTopologyLabels do to a new pod. */
 export async function admitPod(store: AdmissionStore, object: KubernetesObject): Promise<void> {
   const pod = object as Pod
   const { spec } = pod
   if (spec === undefined) return
-  if (pod.metadata.annotations?.[mirrorAnnotation] === undefined) await addServiceAccount(store, pod, spec)
+  await admitServiceAccount(store, pod, spec)
   addPriority(store, pod, spec)
   addTolerations(spec)
   await applyRuntimeClass(store, pod, spec)
+  addTopologyLabels(store, pod)
 }
 
-async function addServiceAccount(store: AdmissionStore, pod: Pod, spec: PodSpec): Promise<void> {
-  const name = spec.serviceAccountName || 'default'
-  spec.serviceAccountName = name
-  spec.serviceAccount = name
-  const namespace = pod.metadata.namespace ?? ''
-  const key = { resource: 'serviceaccounts', namespace, name }
-  let stored = store.get(key)
-  if (stored === undefined) {
-    await store.linearize()
-    stored = store.get(key)
-  }
-  if (stored === undefined)
-    throw forbidden(
-      pods,
-      pod.metadata.name,
-      `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`,
-    )
-  const account = stored.parse() as ServiceAccount
-  if ((spec.imagePullSecrets ?? []).length === 0 && account.imagePullSecrets !== undefined)
-    spec.imagePullSecrets = [...account.imagePullSecrets]
-  if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(spec)
-}
-
-function mountToken(spec: PodSpec): void {
-  const containers = [...(spec.initContainers ?? []), ...spec.containers]
-  const missing = containers.filter(
-    (container) => container.volumeMounts?.some((mount) => mount.mountPath === tokenMountPath) !== true,
-  )
-  if (missing.length === 0) return
-  const existing = (spec.volumes ?? []).find(
-    (volume) => volume.name.startsWith('kube-api-access-') && volume.projected !== undefined,
-  )
-  const name = existing?.name ?? `kube-api-access-${randomSuffix()}`
-  if (existing === undefined) spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)]
-  for (const container of missing)
-    container.volumeMounts = [...(container.volumeMounts ?? []), { name, readOnly: true, mountPath: tokenMountPath }]
-}
-
-function tokenVolume(name: string): NonNullable<PodSpec['volumes']>[number] {
-  return {
-    name,
-    projected: {
-      defaultMode: 0o644,
-      sources: [
-        { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
-        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-        {
-          downwardAPI: {
-            items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
-          },
-        },
-      ],
-    },
-  }
+/**
+ * What the same plugins do to a pod that is changed: what they once added stays although the new state does not name it, as that of a replace by
+ * the pod's first manifest. @throws StatusError Forbidden
+ */
+export async function admitPodUpdate(
+  store: AdmissionStore,
+  pod: Pod,
+  old: Pod,
+  subresource: string | undefined,
+): Promise<void> {
+  const { spec } = pod
+  if (spec === undefined) return
+  if (subresource === 'ephemeralcontainers') await checkEphemeralContainers(store, pod, spec)
+  if (subresource !== undefined) return
+  if (spec.priority === undefined && old.spec?.priority !== undefined) spec.priority = old.spec.priority
+  if (spec.preemptionPolicy === undefined && old.spec?.preemptionPolicy !== undefined)
+    spec.preemptionPolicy = old.spec.preemptionPolicy
+  addTolerations(spec)
 }
 
 function addPriority(store: AdmissionStore, pod: Pod, spec: PodSpec): void {

@@ -10,7 +10,8 @@ import {
   withCondition,
 } from '@binnacle/apimachinery'
 import { type Binding, type Pod, pods } from '@binnacle/resources'
-import type { StoredObject } from '@binnacle/store'
+import type { Store, StoredObject } from '@binnacle/store'
+import { topologyLabelsOf } from '../admission/topology-labels.ts'
 import type { RequestContext } from '../api-server.ts'
 import { changeObject, type WriteEnvironment } from '../write-path.ts'
 import { successStatus } from './success-status.ts'
@@ -23,6 +24,8 @@ export interface BindingRequest {
   readonly podUID?: string | undefined
   /** Added to the pod's own. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
+  /** Likewise. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
 /** POST pods/binding, and POST bindings: gives a pod its node. @throws StatusError Invalid | NotFound | Conflict */
@@ -42,7 +45,8 @@ export async function createBinding(
     ...(target?.name ? [] : [required('target.name')]),
   ]
   if (errors.length > 0) throw invalid({ group: '', plural: 'bindings', kind: 'Binding' }, key.name, errors)
-  const bound = { nodeName: target.name as string, podUID: metadata.uid, annotations: metadata.annotations }
+  const { uid: podUID, annotations, labels } = metadata
+  const bound = { nodeName: target.name as string, podUID, annotations, labels }
   await bindPod(env, request, key, bound, options)
   return successStatus()
 }
@@ -55,15 +59,22 @@ export async function bindPod(
   binding: BindingRequest,
   options: { readonly dryRun?: boolean } = {},
 ): Promise<StoredObject> {
-  return await changeObject(env, request, pods, key, (old) => boundPod(old as Pod, binding, env.nowMs()), options)
+  const wanted = withTopologyLabels(env.store, binding)
+  return await changeObject(env, request, pods, key, (old) => boundPod(old as Pod, wanted, env.nowMs()), options)
+}
+
+/** The binding with the labels that the pod gets from its node. */
+export function withTopologyLabels(store: Pick<Store, 'get'>, binding: BindingRequest): BindingRequest {
+  return { ...binding, labels: { ...topologyLabelsOf(store, binding.nodeName), ...binding.labels } }
 }
 
 /**
  * The pod on its node (registry/core/pod `storage.go` assignPod). The pod given is not changed.
  * @throws StatusError Conflict when it is another pod, goes away, has a node or is held back by gates
  */
-export function boundPod(pod: Pod, { nodeName, podUID, annotations }: BindingRequest, nowMs: number): Pod {
-  const { metadata, spec, status } = pod
+export function boundPod(pod: Pod, { nodeName, podUID, annotations, labels }: BindingRequest, nowMs: number): Pod {
+  const { metadata, spec } = pod
+  const { nominatedNodeName: _reserved, ...status } = pod.status ?? {}
   const refuse = (why: string): Error => conflict(resource, metadata.name, why)
   if (podUID !== undefined && podUID !== '' && podUID !== metadata.uid) {
     throw refuse(`Precondition failed: UID in precondition: ${podUID}, UID in object meta: ${metadata.uid}`)
@@ -78,12 +89,19 @@ export function boundPod(pod: Pod, { nodeName, podUID, annotations }: BindingReq
     status: 'True',
     ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
   }
-  const conditions = withCondition(status?.conditions as readonly Condition[] | undefined, scheduled, nowMs)
+  const conditions = withCondition(status.conditions as readonly Condition[] | undefined, scheduled, nowMs)
   return {
     ...pod,
-    metadata:
-      annotations === undefined ? metadata : { ...metadata, annotations: { ...metadata.annotations, ...annotations } },
+    metadata: {
+      ...metadata,
+      ...(annotations === undefined ? {} : { annotations: { ...metadata.annotations, ...annotations } }),
+      ...(hasAny(labels) ? { labels: { ...metadata.labels, ...labels } } : {}),
+    },
     spec: { ...(spec as NonNullable<Pod['spec']>), nodeName },
     status: { ...status, conditions: [...conditions] as NonNullable<NonNullable<Pod['status']>['conditions']> },
   }
+}
+
+function hasAny(map: object | undefined): boolean {
+  return map !== undefined && Object.keys(map).length > 0
 }
