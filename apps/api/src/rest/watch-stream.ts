@@ -21,15 +21,73 @@ const prefixes = {
   MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
   DELETED: Buffer.from('{"type":"DELETED","object":'),
 } as const
+const chunkEnd = Buffer.from('\r\n')
 
-// The encoded event of an object, per event type; shared by all plain watchers of the stored version.
-const encoded = new WeakMap<StoredObject, Partial<Record<SelectedEvent['type'], Buffer>>>()
-
-function encodeEvent(type: SelectedEvent['type'], object: StoredObject): Buffer {
-  let byType = encoded.get(object)
-  if (byType === undefined) encoded.set(object, (byType = {}))
-  return (byType[type] ??= Buffer.concat([prefixes[type], object.bytes, newline]))
+/** An event's line, and the same as one chunk of HTTP/1.1's chunked transfer coding, whose middle part the line is. */
+interface Frame {
+  readonly line: Buffer
+  readonly chunk: Buffer
 }
+
+function frameOf(parts: readonly Buffer[], length: number): Frame {
+  const size = Buffer.from(`${length.toString(16)}\r\n`)
+  const chunk = Buffer.concat([size, ...parts, chunkEnd], size.length + length + chunkEnd.length)
+  return { chunk, line: chunk.subarray(size.length, size.length + length) }
+}
+
+/** What all watches of a tick have in common: the frames of events, their concatenations, and one flush for all streams that got something. */
+class Tick {
+  readonly #frames = new Map<StoredObject, Partial<Record<SelectedEvent['type'], Frame>>>()
+  #dirty: WatchStream[] = []
+  #joined: { readonly frames: readonly Frame[]; readonly part: keyof Frame; readonly bytes: Buffer } | undefined
+
+  /** The frame of an event, encoded once for all plain watchers. */
+  frame(type: SelectedEvent['type'], object: StoredObject): Frame {
+    let byType = this.#frames.get(object)
+    if (byType === undefined) {
+      this.#frames.set(object, (byType = {}))
+      this.#schedule()
+    }
+    const length = prefixes[type].length + object.bytes.length + newline.length
+    return (byType[type] ??= frameOf([prefixes[type], object.bytes, newline], length))
+  }
+
+  flushLater(stream: WatchStream): void {
+    this.#schedule()
+    this.#dirty.push(stream)
+  }
+
+  /** Watchers of the same objects have the same frames: a thousand of them share one concatenation. */
+  join(frames: readonly Frame[], part: keyof Frame): Buffer {
+    if (frames.length === 1) return (frames[0] as Frame)[part]
+    const last = this.#joined
+    if (last !== undefined && last.part === part && sameFrames(last.frames, frames)) return last.bytes
+    const bytes = Buffer.concat(frames.map((frame) => frame[part]))
+    this.#joined = { frames, part, bytes }
+    return bytes
+  }
+
+  #scheduled = false
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const stream of dirty) stream.flush()
+      this.#frames.clear()
+      this.#joined = undefined
+    })
+  }
+}
+
+function sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
+  return a.length === b.length && a.every((frame, index) => frame === b[index])
+}
+
+const tick = new Tick()
 
 /** The watches of a process: it ends them when it stops. */
 export class WatchStreams {
@@ -78,7 +136,7 @@ class WatchStream {
   readonly #definition: ResourceDefinition
   readonly #form: ObjectForm
   readonly #plain: boolean
-  #pending: Buffer[] = []
+  #pending: Frame[] = []
   #pendingBytes = 0
   #scheduled = false
   #columnsSent = false
@@ -95,7 +153,7 @@ class WatchStream {
   }
 
   onEvents(events: readonly SelectedEvent[]): void {
-    for (const event of events) this.#push(this.#plain ? encodeEvent(event.type, event.object) : this.#encode(event))
+    for (const event of events) this.#push(this.#plain ? tick.frame(event.type, event.object) : this.#encode(event))
   }
 
   onInitialEnd(revision: number): void {
@@ -129,7 +187,7 @@ class WatchStream {
   end(withBookmark = false): void {
     if (this.#ended) return
     if (withBookmark) this.#bookmark(this.#server.store.cachedRevision, false)
-    this.#flush()
+    this.flush()
     this.#ended = true
     this.#finish()
   }
@@ -139,9 +197,9 @@ class WatchStream {
     ;(this.#exchange.outgoing as ServerResponse).flushHeaders()
   }
 
-  #encode(event: SelectedEvent): Buffer {
+  #encode(event: SelectedEvent): Frame {
     const object = this.#form.kind === 'object' ? inVersion(this.#definition, event.object) : this.#inForm(event.object)
-    return Buffer.from(`${JSON.stringify({ type: event.type, object })}\n`)
+    return textFrame(JSON.stringify({ type: event.type, object }))
   }
 
   #inForm(object: StoredObject): object {
@@ -168,41 +226,53 @@ class WatchStream {
       ...(annotations === undefined ? {} : { annotations }),
     }
     const object = { kind: this.#definition.kind, apiVersion: apiVersionOf(this.#definition), metadata }
-    this.#push(
-      Buffer.from(
-        `${JSON.stringify({ type: 'BOOKMARK', object: this.#form.kind === 'table' ? { kind: 'Table', apiVersion: `meta.k8s.io/${this.#form.version}`, metadata: { resourceVersion: String(revision) }, columnDefinitions: null, rows: [{ cells: [], object }] } : object })}\n`,
-      ),
-    )
+    const shown =
+      this.#form.kind === 'table'
+        ? {
+            kind: 'Table',
+            apiVersion: `meta.k8s.io/${this.#form.version}`,
+            metadata: { resourceVersion: String(revision) },
+            columnDefinitions: null,
+            rows: [{ cells: [], object }],
+          }
+        : object
+    this.#push(textFrame(JSON.stringify({ type: 'BOOKMARK', object: shown })))
   }
 
-  #push(line: Buffer): void {
+  #push(frame: Frame): void {
     if (this.#ended) return
-    this.#pending.push(line)
-    this.#pendingBytes += line.length
+    this.#pending.push(frame)
+    this.#pendingBytes += frame.line.length
     const waiting = this.#pendingBytes + (this.#exchange.outgoing as ServerResponse).writableLength
     if (waiting > watchQueueBytesMax) {
       // Too slow: it ends cleanly, and the client resumes from the last event that it did get.
       this.#pending = []
       this.end()
-    } else if (!this.#scheduled) {
-      this.#scheduled = true
-      setImmediate(() => this.#flush())
-    }
+    } else this.#flushLater()
   }
 
-  #flush(): void {
+  #flushLater(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    tick.flushLater(this)
+  }
+
+  /** Writes what is pending. Before the head is out, the initial events wait for it. */
+  flush(): void {
     this.#scheduled = false
-    if (this.#pending.length === 0 || this.#ended || !this.#exchange.outgoing.headersSent) {
-      // Initial events come before the head is out: they go with the first flush after it.
-      if (this.#pending.length > 0 && !this.#ended) {
-        this.#scheduled = true
-        setImmediate(() => this.#flush())
-      }
-      return
-    }
-    const chunk = this.#pending.length === 1 ? (this.#pending[0] as Buffer) : Buffer.concat(this.#pending)
+    if (this.#pending.length === 0 || this.#ended) return
+    const response = this.#exchange.outgoing as ServerResponse
+    if (!response.headersSent) return this.#flushLater()
+    const frames = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
-    ;(this.#exchange.outgoing as ServerResponse).write(chunk)
+    // Straight into the connection: the response would add the same chunk's size and end for each watcher anew.
+    if (response.chunkedEncoding === true && response.socket !== null) response.socket.write(tick.join(frames, 'chunk'))
+    else response.write(tick.join(frames, 'line'))
   }
+}
+
+function textFrame(text: string): Frame {
+  const line = Buffer.from(`${text}\n`)
+  return frameOf([line], line.length)
 }
