@@ -138,7 +138,7 @@ export async function prepareCreate(
     ...(definition.strategy.validateCreate?.(object) ?? []),
   ]
   if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
-  validateAdmission(env, definition, object)
+  validateAdmission(env, request, definition, object)
   for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
   const writes = [ownWrite(definition, key, object, 'create', 0), ...related]
   return { definition, key, object, writes, charges: chargeable(definition, object) }
@@ -329,7 +329,7 @@ export async function prepareUpdate(
   const ownership = { given, applied: options.applied }
   setManagedFields(managedWrite(env, request, definition, options), object, old, ownership)
   if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
-  validateAdmission(env, definition, object, { old, subresource: options.subresource })
+  validateAdmission(env, request, definition, object, { old, subresource: options.subresource })
   // Removing what held a terminating object back ends it.
   const ends = old.metadata.deletionTimestamp !== undefined && !isHeldBack(object)
   const own = ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision)

@@ -19,6 +19,7 @@ import { admitCertificateRequest } from './certificate-requests.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
 import { taintNewNode } from './node-taints.ts'
 import { checkResize } from './pod-resize.ts'
+import { checkPodSecurity } from './pod-security.ts'
 import { admitPod, admitPodUpdate } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
@@ -89,12 +90,15 @@ export async function admitUpdate(
  */
 export function validateAdmission(
   env: WriteEnvironment,
+  request: RequestContext,
   definition: ResourceDefinition,
   object: KubernetesObject,
   update?: UpdateBase,
 ): void {
   if (object.metadata.deletionTimestamp !== undefined) return
   const { storageName } = definition
+  const { old, subresource: part } = update ?? { old: undefined, subresource: undefined }
+  checkPodSecurity(env.store, { definition, object, old, subresource: part, warn: (text) => request.warn(text) })
   if (storageName === 'priorityclasses.scheduling.k8s.io') checkPriorityClass(env.store, object as PriorityClass)
   if (update === undefined && claimKinds.has(storageName)) checkAdminAccess(env.store, definition, object)
   // A pod's containers ask for something else only when they are resized.
