@@ -161,10 +161,11 @@ describe('the way from the decision to the binding', () => {
     const bench = new Bench()
     await bench.start(
       { bind: { name: 'A', bind: () => 'skip' } },
-      { bind: { name: 'B', bind: async () => void bench.diary.push('B binds') } },
-      { postBind: { name: 'C', postBind: () => void bench.diary.push('C is told') } },
+      { bind: { name: 'B', bind: async () => (bench.diary.push('B cannot'), 'skip' as const) } },
+      { bind: { name: 'C', bind: async () => (bench.diary.push('C binds'), 'bound' as const) } },
+      { postBind: { name: 'D', postBind: () => void bench.diary.push('D is told') } },
     )
-    expect(bench.diary).toEqual(['B binds', 'C is told', 'bound to a'])
+    expect(bench.diary).toEqual(['B cannot', 'C binds', 'D is told', 'bound to a'])
   })
 
   it('says which plugin could not bind', async () => {

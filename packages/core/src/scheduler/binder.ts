@@ -8,7 +8,7 @@ import type { WaitingPods } from './waiting-pods.ts'
 export interface BindFailure {
   readonly queued: QueuedPod
   readonly nodeName: string
-  /** Where it stopped: `Bind`, `PreBind` and so on, with the plugin's name. */
+  /** Where it stopped: `Bind`, `PreBind` and so on, with the plugin's name; '' for somebody who is no plugin. */
   readonly point: 'Reserve' | 'Permit' | 'PreBind' | 'Bind'
   readonly plugin: string
   readonly rejection: Rejection
@@ -116,11 +116,13 @@ export class Binder {
     this.#writer.flush()
   }
 
-  #bind(binding: Binding): void {
-    for (const plugin of binding.profile.bind) {
-      const verdict = plugin.bind(binding.placement)
+  #bind(binding: Binding, firstPlugin = 0): void {
+    const { bind } = binding.profile
+    for (let i = firstPlugin; i < bind.length; i++) {
+      const plugin = bind[i] as BindPlugin
+      const verdict = plugin.bind(binding.placement, () => this.#begin(binding).signal)
       if (verdict === 'skip') continue
-      if (verdict instanceof Promise) return void this.#awaitBind(binding, plugin, verdict)
+      if (verdict instanceof Promise) return void this.#awaitBind(binding, i, verdict)
       this.#writer.add(
         verdict,
         (result) =>
@@ -132,16 +134,18 @@ export class Binder {
     this.#failWith(binding, 'Bind', '', new Error('no plugin binds the pod'))
   }
 
-  async #awaitBind(binding: Binding, plugin: BindPlugin, bound: Promise<void>): Promise<void> {
+  async #awaitBind(binding: Binding, index: number, bound: Promise<'bound' | 'skip'>): Promise<void> {
     this.#begin(binding)
     try {
-      await bound
+      const verdict = await bound
+      this.#end(binding)
+      if (verdict === 'bound') return this.#succeed(binding)
     } catch (error) {
       this.#end(binding)
-      return this.#failWith(binding, 'Bind', plugin.name, error)
+      return this.#failWith(binding, 'Bind', binding.profile.bind[index]?.name ?? '', error)
     }
-    this.#end(binding)
-    this.#succeed(binding)
+    this.#bind(binding, index + 1)
+    this.#writer.flush()
   }
 
   #succeed({ queued, profile, placement }: Binding): void {
@@ -167,8 +171,8 @@ export class Binder {
   }
 
   #begin({ queued }: Binding): AbortController {
-    const abort = new AbortController()
-    this.#underWay.set(queued.uid, abort)
+    let abort = this.#underWay.get(queued.uid)
+    if (abort === undefined) this.#underWay.set(queued.uid, (abort = new AbortController()))
     return abort
   }
 

@@ -51,6 +51,9 @@ export interface Rejection {
   readonly message: string
 }
 
+/** In the rejectors of a pod that somebody without hints rejected: any event may help. */
+export const anyEvent = 1 << 31
+
 /** Keeps pods out of the queue until they are ready to be tried. */
 export interface PreEnqueuePlugin {
   readonly name: string
@@ -123,12 +126,25 @@ export interface PostFilterResult {
   readonly nominatedNodeName?: string | undefined
   /** Follows the reasons in the message when no node is nominated. */
   readonly message?: string | undefined
+  /** Something went wrong: nobody else is asked, and only this plugin's message follows. */
+  readonly isError?: boolean
 }
+
+/** Pods that are to leave a node, and how many of them a disruption budget would keep. */
+export interface NodeVictims {
+  readonly pods: readonly SchedulablePod[]
+  readonly violations: number
+}
+
+/** Asks whom of the victims others agree to, by node. @throws Error in kube-scheduler's words when they cannot say */
+export type VictimsReview = (victims: ReadonlyMap<string, NodeVictims>) => Promise<ReadonlyMap<string, NodeVictims>>
 
 /** Tries to make room when no node can take a pod. */
 export interface PostFilterPlugin {
   readonly name: string
   postFilter(cycle: Cycle, failed: FailedSearch): PostFilterResult
+  /** As `postFilter`, where others have a say in whom to evict. Absent: they have none here. */
+  postFilterReviewed?(cycle: Cycle, failed: FailedSearch, review: VictimsReview): Promise<PostFilterResult>
 }
 
 /** Says which of the nodes that can take a pod suit it best. */
@@ -183,8 +199,11 @@ export interface PreBindPlugin {
 /** Binds a pod to its node. */
 export interface BindPlugin {
   readonly name: string
-  /** A write that goes with those of other pods, or a binding of its own; `skip` leaves it to the next plugin. */
-  bind(placement: Placement): BatchWrite | Promise<void> | 'skip'
+  /**
+   * A write that goes with those of other pods, or a binding of its own, which the signal is to end when the pod is gone; `skip` leaves it to the
+   * next plugin.
+   */
+  bind(placement: Placement, signal: () => AbortSignal): BatchWrite | Promise<'bound' | 'skip'> | 'skip'
 }
 
 /** Learns that a pod is bound. */

@@ -13,6 +13,7 @@ import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors, type GroupingKind } from './default-selector.ts'
 import { configuredProfile } from './configuration/configured-profile.ts'
 import type { SchedulerConfiguration } from './configuration/scheduler-configuration.ts'
+import { Extenders } from './extenders/extenders.ts'
 import type { PluginDefinition, Profile, SchedulerHandle } from './framework.ts'
 import { gangScheduling } from './plugins/gang-scheduling.ts'
 import { inTreePlugins } from './plugins/registry.ts'
@@ -54,7 +55,7 @@ const groupings: readonly [GroupingKind, ResourceDefinition<any>][] = [
  */
 export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnable {
   const further = options.gangs === true ? [gangScheduling] : []
-  if (options.configuration !== undefined) checkProfiles(options.configuration, further)
+  if (options.configuration !== undefined) checkParts(options.configuration, further)
   let scheduler: Scheduler | undefined
   return {
     name: defaultSchedulerName,
@@ -79,8 +80,9 @@ export function createScheduler(options: SchedulerOptions = {}): SchedulerRunnab
   }
 }
 
-/** Makes the profiles for nothing, so that what is wrong with them is told at once. */
-function checkProfiles({ profiles }: SchedulerConfiguration, further: readonly PluginDefinition[]): void {
+/** Makes the profiles and extenders for nothing, so that what is wrong with them is told at once. */
+function checkParts({ profiles, extenders }: SchedulerConfiguration, further: readonly PluginDefinition[]): void {
+  new Extenders(extenders, new ClusterState(), () => {}).close()
   for (const profile of profiles) {
     try {
       configuredProfile(testHandle(new ClusterState(), new DefaultSelectors()), profile, further)
@@ -115,10 +117,16 @@ function schedulerIn(
       options.profiles ?? ((handle) => [defaultProfile(handle, defaultSchedulerName, further)]),
       options,
     )
-  const { profiles, percentageOfNodesToScore, podInitialBackoffSeconds, podMaxBackoffSeconds } = configuration
+  const { profiles, percentageOfNodesToScore, podInitialBackoffSeconds, podMaxBackoffSeconds, extenders } =
+    configuration
   const profilesOf = (handle: SchedulerHandle): Profile[] => profiles.map((p) => configuredProfile(handle, p, further))
   const backoff = { initialMs: podInitialBackoffSeconds * 1000, maxMs: podMaxBackoffSeconds * 1000 }
-  return new Scheduler(environment, options.profiles ?? profilesOf, { percentageOfNodesToScore, ...options, backoff })
+  return new Scheduler(environment, options.profiles ?? profilesOf, {
+    percentageOfNodesToScore,
+    ...options,
+    backoff,
+    extenders,
+  })
 }
 
 /** Tells the scheduler of everything there is and of every change. What pods belong to comes before the pods. */

@@ -1,6 +1,6 @@
 import type { ClusterState } from './cluster-state.ts'
 import { fitErrorMessage, noNodesMessage, preFilterMessage } from './fit-error.ts'
-import type { Cycle, FailedSearch, FilterPlugin, Profile } from './framework.ts'
+import { anyEvent, type Cycle, type FailedSearch, type FilterPlugin, type Profile } from './framework.ts'
 import { common } from './placement-rules.ts'
 import type { PodShape } from './pod-shape.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
@@ -25,6 +25,21 @@ export type Decision =
       /** What postFilters may try; undefined when there is no node at all. */
       readonly failed?: { readonly cycle: Cycle; readonly search: FailedSearch }
     }
+
+/** Nodes that the filters of a profile let a pod on, while others have yet to be asked. */
+export interface NodeSearch {
+  readonly kind: 'found'
+  readonly nodeNames: readonly string[]
+  /** Where it began in the round of nodes, so that it can be explained. */
+  readonly start: number
+}
+
+/** What somebody else says of a node, besides the filters. */
+export interface OutsideVerdict {
+  readonly reason: string
+  /** Whether it might be otherwise if pods left the node. */
+  readonly mayYield: boolean
+}
 
 /** How a {@link NodePicker} looks for nodes. */
 export interface PickOptions {
@@ -76,37 +91,110 @@ export class NodePicker {
 
   /** Decides where the pod goes. */
   pick(pod: SchedulablePod, shape: PodShape, profile: Profile): Decision {
+    const begun = this.#begin(pod, shape, profile)
+    if ('kind' in begun) return begun
+    const { cycle, prepared } = begun
+    const promised = this.#promisedSlot(cycle, profile.filters, prepared)
+    if (promised >= 0) return fitting(cycle, promised, 1, 1)
+    const ranking = this.#rankingOf(cycle, profile, prepared)
+    if (ranking !== undefined) return this.#pickRanked(cycle, profile, prepared, ranking)
+    const candidates = this.#candidatesOf(prepared)
+    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile, candidates)
+    this.#nextStart = (this.#nextStart + evaluated) % cycle.cluster.table.order().length
+    if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
+    const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
+    return fitting(cycle, slot, evaluated, feasible)
+  }
+
+  /** The node that the pod is promised, when the filters let it on there now. */
+  promisedNode(pod: SchedulablePod, shape: PodShape, profile: Profile): string | undefined {
+    const begun = this.#begin(pod, shape, profile)
+    if ('kind' in begun) return undefined
+    const slot = this.#promisedSlot(begun.cycle, profile.filters, begun.prepared)
+    return slot < 0 ? undefined : (begun.cycle.cluster.table.names[slot] as string)
+  }
+
+  /** As `pick` goes on until it has filtered: what is left is for others to judge. A decision where nothing is. */
+  search(pod: SchedulablePod, shape: PodShape, profile: Profile): NodeSearch | Decision {
+    const begun = this.#begin(pod, shape, profile)
+    if ('kind' in begun) return begun
+    const { cycle, prepared } = begun
+    const { table } = cycle.cluster
+    const candidates = this.#candidatesOf(prepared)
+    const start = this.#nextStart
+    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile, candidates)
+    this.#nextStart = (start + evaluated) % table.order().length
+    if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
+    const nodeNames = Array.from(this.#feasible.subarray(0, feasible), (slot) => table.names[slot] as string)
+    return { kind: 'found', nodeNames, start }
+  }
+
+  /**
+   * Chooses among nodes that a search found some time ago and that others agree to; `scores` are added to those of the profile. Undefined: the
+   * filters let the pod on none of them any more.
+   */
+  chooseAmong(
+    pod: SchedulablePod,
+    shape: PodShape,
+    profile: Profile,
+    nodeNames: readonly string[],
+    scores: ReadonlyMap<string, number>,
+  ): Decision | undefined {
+    const begun = this.#begin(pod, shape, profile)
+    if ('kind' in begun) return undefined
+    const { cycle, prepared } = begun
+    const slots = this.#slotsOf(nodeNames.filter((name) => prepared.nodeNames?.has(name) !== false))
+    let feasible = 0
+    for (let from = 0; from < slots.length; from += chunkSlots) {
+      const part = slots.subarray(from, from + chunkSlots)
+      this.#chunk.set(part)
+      const kept = this.#filterChunk(cycle, prepared.active, profile.filters, part.length)
+      for (let i = 0; i < kept; i++) this.#feasible[feasible++] = this.#chunk[i] as number
+    }
+    if (feasible === 0) return undefined
+    const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible, scores)
+    return fitting(cycle, slot, slots.length, feasible)
+  }
+
+  /** Why no node is left of those that a search found, with what others said of nodes by name. */
+  explain(
+    pod: SchedulablePod,
+    shape: PodShape,
+    profile: Profile,
+    { start }: NodeSearch,
+    verdicts: ReadonlyMap<string, OutsideVerdict>,
+  ): Decision {
+    const begun = this.#begin(pod, shape, profile)
+    if ('kind' in begun) return begun
+    const { cycle, prepared } = begun
+    const candidates = this.#candidatesOf(prepared)
+    const next = this.#nextStart
+    this.#nextStart = start
+    this.#rejectedBy.fill(0)
+    this.#filter(cycle, prepared.active, profile, candidates)
+    this.#nextStart = next
+    return this.#explain(cycle, profile.filters, prepared, candidates, verdicts)
+  }
+
+  #begin(
+    pod: SchedulablePod,
+    shape: PodShape,
+    profile: Profile,
+  ): Decision | { readonly cycle: Cycle; readonly prepared: PreparedFilters } {
     const { table } = this.#cluster
     if (table.nodeCount === 0) return { kind: 'unschedulable', message: noNodesMessage, rejectors: 0 }
     this.#reserve(table.capacity)
+    this.#verdicts.clear()
     const cycle: Cycle = { cluster: this.#cluster, pod, shape }
     const prepared = prepareFilters(cycle, profile.filters)
-    if ('rejection' in prepared) {
-      const message = preFilterMessage(table.nodeCount, prepared.rejection)
-      const search = { yielding: new Int32Array(0), unyieldingCount: table.nodeCount, filters: profile.filters }
-      return { kind: 'unschedulable', message, rejectors: prepared.rejectors, failed: { cycle, search } }
-    }
-    const promised = this.#promisedSlot(cycle, profile.filters, prepared)
-    if (promised >= 0) {
-      return {
-        kind: 'fits',
-        cycle,
-        slot: promised,
-        nodeName: table.names[promised] as string,
-        evaluated: 1,
-        feasible: 1,
-      }
-    }
-    const ranking = this.#rankingOf(cycle, profile, prepared)
-    if (ranking !== undefined) return this.#pickRanked(cycle, profile, prepared, ranking)
-    const order = table.order()
-    const candidates = prepared.nodeNames === undefined ? order : this.#slotsOf(prepared.nodeNames)
-    this.#verdicts.clear()
-    const { feasible, evaluated } = this.#filter(cycle, prepared.active, profile, candidates)
-    this.#nextStart = (this.#nextStart + evaluated) % order.length
-    if (feasible === 0) return this.#explain(cycle, profile.filters, prepared, candidates)
-    const slot = feasible === 1 ? (this.#feasible[0] as number) : this.#best(cycle, profile, feasible)
-    return { kind: 'fits', cycle, slot, nodeName: table.names[slot] as string, evaluated, feasible }
+    if (!('rejection' in prepared)) return { cycle, prepared }
+    const message = preFilterMessage(table.nodeCount, prepared.rejection)
+    const search = { yielding: new Int32Array(0), unyieldingCount: table.nodeCount, filters: profile.filters }
+    return { kind: 'unschedulable', message, rejectors: prepared.rejectors, failed: { cycle, search } }
+  }
+
+  #candidatesOf({ nodeNames }: PreparedFilters): Int32Array {
+    return nodeNames === undefined ? this.#cluster.table.order() : this.#slotsOf(nodeNames)
   }
 
   #rankingOf(cycle: Cycle, profile: Profile, prepared: PreparedFilters): SlotRanking | undefined {
@@ -145,7 +233,7 @@ export class NodePicker {
     this.#nextStart = at
     if (feasible === 0) return this.#explainRanked(cycle, profile.filters, prepared, ranking)
     if (feasible > 1) best = nthOf(greatest, Math.floor(this.#random() * equals), totals, order, start)
-    return { kind: 'fits', cycle, slot: best, nodeName: table.names[best] as string, evaluated, feasible }
+    return fitting(cycle, best, evaluated, feasible)
   }
 
   #filter(
@@ -155,26 +243,30 @@ export class NodePicker {
     candidates: Int32Array,
   ): { feasible: number; evaluated: number } {
     const wanted = feasibleNodesToFind(candidates.length, percentageOfNodesToScore)
-    const rejectedBy = this.#rejectedBy
-    const chunk = this.#chunk
     let feasible = 0
     let evaluated = 0
     while (evaluated < candidates.length && feasible < wanted) {
       const size = this.#fillChunk(candidates, evaluated, wanted - feasible)
-      cycle.shape.rules.refresh(cycle.cluster.table, chunk, size)
-      let kept = size
-      for (const index of active) {
-        const before = kept
-        this.#before.set(chunk)
-        kept = (filters[index] as FilterPlugin).filter(cycle, chunk, before)
-        if (kept < before) noteRejected(rejectedBy, index + 1, this.#before, before, chunk, kept)
-        if (kept === 0) break
-      }
-      if (cycle.cluster.nominations.size > 0) kept = this.#keepUnpromised(cycle, filters, kept)
-      for (let i = 0; i < kept; i++) this.#feasible[feasible++] = chunk[i] as number
+      const kept = this.#filterChunk(cycle, active, filters, size)
+      for (let i = 0; i < kept; i++) this.#feasible[feasible++] = this.#chunk[i] as number
       evaluated += size
     }
     return { feasible, evaluated }
+  }
+
+  /** Keeps those slots of the chunk that can take the pod, and notes who rejects the others. */
+  #filterChunk(cycle: Cycle, active: readonly number[], filters: readonly FilterPlugin[], size: number): number {
+    const chunk = this.#chunk
+    cycle.shape.rules.refresh(cycle.cluster.table, chunk, size)
+    let kept = size
+    for (const index of active) {
+      const before = kept
+      this.#before.set(chunk)
+      kept = (filters[index] as FilterPlugin).filter(cycle, chunk, before)
+      if (kept < before) noteRejected(this.#rejectedBy, index + 1, this.#before, before, chunk, kept)
+      if (kept === 0) break
+    }
+    return cycle.cluster.nominations.size > 0 ? this.#keepUnpromised(cycle, filters, kept) : kept
   }
 
   /** The node that the pod is promised, when it fits there now; -1 otherwise. */
@@ -225,13 +317,18 @@ export class NodePicker {
     return size
   }
 
-  #best(cycle: Cycle, profile: Profile, feasible: number): number {
+  #best(cycle: Cycle, profile: Profile, feasible: number, outside?: ReadonlyMap<string, number>): number {
     const totals = this.#totals.fill(0, 0, feasible)
     const scores = this.#scores
     for (const { plugin, weight } of profile.scores) {
       if (plugin.preScore(cycle, this.#feasible, feasible) === 'skip') continue
       plugin.score(cycle, this.#feasible, feasible, scores)
       for (let i = 0; i < feasible; i++) totals[i] = (totals[i] as number) + weight * (scores[i] as number)
+    }
+    if (outside !== undefined && outside.size > 0) {
+      const { names } = cycle.cluster.table
+      for (let i = 0; i < feasible; i++)
+        totals[i] = (totals[i] as number) + (outside.get(names[this.#feasible[i] as number] as string) ?? 0)
     }
     return this.#feasible[this.#oneOfBest(feasible)] as number
   }
@@ -259,8 +356,9 @@ export class NodePicker {
     filters: readonly FilterPlugin[],
     prepared: PreparedFilters,
     candidates: Int32Array,
+    outside?: ReadonlyMap<string, OutsideVerdict>,
   ): Decision {
-    const { nodeCount } = cycle.cluster.table
+    const { nodeCount, names } = cycle.cluster.table
     const counts = new Map<string, number>()
     const add = (reason: string, by: number): void => void counts.set(reason, (counts.get(reason) ?? 0) + by)
     // Neighbours mostly lack the same, and then share one list.
@@ -269,10 +367,15 @@ export class NodePicker {
     const addRun = (): void => {
       for (const reason of run) add(reason, runLength)
     }
-    let rejectors = prepared.restrictors
+    // Others do not tell what may help.
+    let rejectors = prepared.restrictors | (outside === undefined ? 0 : anyEvent)
     const yielding: number[] = []
+    for (const { reason } of outside?.values() ?? []) add(reason, 1)
     for (const slot of candidates) {
+      const told = outside?.get(names[slot] as string)
+      if (told?.mayYield === true) yielding.push(slot)
       const index = (this.#rejectedBy[slot] as number) - 1
+      if (told !== undefined || index < 0) continue
       rejectors |= 1 << index
       const filter = filters[index] as FilterPlugin
       const verdict = this.#verdicts.size === 0 ? undefined : this.#verdicts.get(slot)
@@ -288,11 +391,8 @@ export class NodePicker {
     }
     addRun()
     if (candidates.length < nodeCount) {
-      const names = filters
-        .filter((_, i) => (prepared.restrictors & (1 << i)) !== 0)
-        .map((f) => f.name)
-        .sort()
-      add(`node(s) didn't satisfy plugin(s) [${names.join(' ')}]`, nodeCount - candidates.length)
+      const restrictors = filters.filter((_, i) => (prepared.restrictors & (1 << i)) !== 0).map((f) => f.name)
+      add(`node(s) didn't satisfy plugin(s) [${restrictors.sort().join(' ')}]`, nodeCount - candidates.length)
     }
     const search = { yielding: Int32Array.from(yielding), unyieldingCount: nodeCount - yielding.length, filters }
     return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors, failed: { cycle, search } }
@@ -319,7 +419,7 @@ export class NodePicker {
     return { kind: 'unschedulable', message: fitErrorMessage(nodeCount, counts), rejectors, failed: { cycle, search } }
   }
 
-  #slotsOf(names: ReadonlySet<string>): Int32Array {
+  #slotsOf(names: Iterable<string>): Int32Array {
     const { table } = this.#cluster
     return Int32Array.from(
       [...names].map((name) => table.slotOf(name)).filter((slot) => slot >= 0 && table.exists[slot] === 1),
@@ -333,6 +433,10 @@ export class NodePicker {
     this.#totals = new Float64Array(capacity)
     this.#rejectedBy = new Uint8Array(capacity)
   }
+}
+
+function fitting(cycle: Cycle, slot: number, evaluated: number, feasible: number): Decision {
+  return { kind: 'fits', cycle, slot, nodeName: cycle.cluster.table.names[slot] as string, evaluated, feasible }
 }
 
 /** Those of the slots that may fit once pods leave them. */

@@ -1,108 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { conflict, notFound } from '@binnacle/apimachinery'
-import type { BatchResult, BatchWrite, Client } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
 import { describe, expect, it } from 'vitest'
-import type { ClusterEvent, PluginDefinition } from './framework.ts'
-import { defaultProfile } from './profile.ts'
-import { emptyInformers } from './reference/test-handle.ts'
-import type { SchedulableNode, SchedulablePod } from './scheduled-objects.ts'
-import { Scheduler } from './scheduler.ts'
-
-const pods = { group: '', plural: 'pods', kind: 'Pod' } as ResourceDefinition<any>
-
-function pod(
-  name: string,
-  cpu = '1',
-  change: { metadata?: object; spec?: object; status?: object } = {},
-): SchedulablePod {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'default', uid: `uid-${name}`, ...change.metadata },
-    spec: { containers: [{ name: 'c', resources: { requests: { cpu } } }], ...change.spec },
-    ...(change.status === undefined ? {} : { status: change.status }),
-  } as SchedulablePod
-}
-
-function node(name: string, cpu = '4'): SchedulableNode {
-  return {
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: { name, labels: { 'kubernetes.io/hostname': name } },
-    status: { allocatable: { cpu, memory: '8Gi', pods: '110' } },
-  }
-}
-
-/** A scheduler whose writes are kept rather than made, and whose time stands still until told. */
-class Bench {
-  nowMs = 0
-  readonly writes: BatchWrite[] = []
-  readonly batches: number[] = []
-  readonly events: { type: string; reason: string; message: string }[] = []
-  readonly scheduler: Scheduler
-  answer: (write: BatchWrite) => BatchResult = () => ({ object: pod('written') })
-  /** Resolved before requests are answered. */
-  hold: Promise<void> = Promise.resolve()
-  #timers: { atMs: number; callback: () => void }[] = []
-
-  /** Verbs of writes that fail. */
-  readonly failures: string[] = []
-
-  constructor(...further: PluginDefinition[]) {
-    const client = {
-      writeAll: async (writes: readonly BatchWrite[]) => {
-        this.batches.push(writes.length)
-        this.writes.push(...writes)
-        await this.hold
-        return writes.map((write) =>
-          this.failures.includes(write.verb) ? { error: new Error('no connection') } : this.answer(write),
-        )
-      },
-    } as unknown as Client
-    this.scheduler = new Scheduler(
-      {
-        client,
-        pods,
-        nowMs: () => this.nowMs,
-        setTimer: (callback, afterMs) => {
-          const timer = { atMs: this.nowMs + afterMs, callback }
-          this.#timers.push(timer)
-          return () => void (this.#timers = this.#timers.filter((t) => t !== timer))
-        },
-        recordEvent: (_, type, reason, message) => void this.events.push({ type, reason, message }),
-        log: (_, message) => void (this.failures.length > 0 || expect.unreachable(message)),
-        informer: emptyInformers(),
-      },
-      (handle) => [defaultProfile(handle, 'default-scheduler', further)],
-    )
-    this.scheduler.start()
-  }
-
-  /** Lets everything happen that can happen now. */
-  async settle(): Promise<this> {
-    for (let i = 0; i < 20; i++) await turn()
-    return this
-  }
-
-  async pass(ms: number): Promise<this> {
-    this.nowMs += ms
-    const due = this.#timers.filter((t) => t.atMs <= this.nowMs)
-    this.#timers = this.#timers.filter((t) => t.atMs > this.nowMs)
-    for (const { callback } of due) callback()
-    return await this.settle()
-  }
-
-  get bound(): string[] {
-    return this.writes.flatMap((w) => (w.verb === 'bind' ? [`${w.pod.name} ${w.nodeName}`] : []))
-  }
-
-  get conditions(): string[] {
-    return this.writes.flatMap((w) =>
-      w.verb === 'patch' && 'body' in w.patch ? [JSON.stringify(w.patch.body.status)] : [],
-    )
-  }
-}
+import type { ClusterEvent } from './framework.ts'
+import { node, pod, pods, SchedulerBench } from './scheduler-bench.ts'
+import type { Scheduler } from './scheduler.ts'
 
 describe('the scheduler', () => {
   it('binds a pod to a node that has room for it, and says so', async () => {
@@ -328,7 +228,7 @@ describe('the scheduler', () => {
       preEnqueue: () => (isOpen ? undefined : 'closed'),
       mayHelp: (event: ClusterEvent) => event.type === 'nodeRemoved',
     }
-    const bench = new Bench({ name: 'Gate', create: () => ({ name: 'Gate', preEnqueue: gate }) })
+    const bench = new SchedulerBench([{ name: 'Gate', create: () => ({ name: 'Gate', preEnqueue: gate }) }])
     const { scheduler } = bench
     for (const name of ['a', 'b']) scheduler.nodeChanged(node(name))
     scheduler.podChanged(pod('p'))
@@ -422,7 +322,7 @@ describe('the scheduler', () => {
   })
 })
 
-function prepared(): { bench: Bench; scheduler: Scheduler } {
-  const bench = new Bench()
+function prepared(): { bench: SchedulerBench; scheduler: Scheduler } {
+  const bench = new SchedulerBench()
   return { bench, scheduler: bench.scheduler }
 }

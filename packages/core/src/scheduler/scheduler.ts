@@ -7,7 +7,11 @@ import { Binder, type BindFailure } from './binder.ts'
 import { ClusterState } from './cluster-state.ts'
 import { DefaultSelectors } from './default-selector.ts'
 import { fitErrorMessage } from './fit-error.ts'
-import type { ClusterEvent, Profile, SchedulerHandle } from './framework.ts'
+import { AskingPicker } from './extenders/asking-picker.ts'
+import type { ExtenderConfiguration } from './extenders/extender-configuration.ts'
+import { Extenders } from './extenders/extenders.ts'
+import type { HttpExtender } from './extenders/http-extender.ts'
+import { anyEvent, type ClusterEvent, type PostFilterResult, type Profile, type SchedulerHandle } from './framework.ts'
 import { type Backoff, SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
 import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
 import type { PodShape } from './pod-shape.ts'
@@ -36,9 +40,6 @@ export interface SchedulerFigures {
   readonly queue: QueueCounts
 }
 
-/** In the rejectors of a pod that a plugin without hints rejected: any event may help. */
-const anyEvent = 1 << 31
-
 /** Pods tried before other work gets its turn. */
 const podsPerSliceMax = 256
 /** Time after which other work gets its turn, in milliseconds. */
@@ -55,6 +56,10 @@ export class Scheduler {
   readonly #environment: SchedulerEnvironment
   readonly #profiles: ReadonlyMap<string, Profile>
   readonly #picker: NodePicker
+  readonly #extenders: Extenders
+  readonly #askingPicker: AskingPicker
+  /** Ends the decision that waits for extenders; no other is made meanwhile. */
+  #deciding: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
   readonly #writer: BatchWriter
   /** The preEnqueue plugins that let pods go after events that are not their own. */
   readonly #gatekeepers: ReadonlySet<string>
@@ -72,7 +77,10 @@ export class Scheduler {
   constructor(
     environment: SchedulerEnvironment,
     profilesOf: (handle: SchedulerHandle) => readonly Profile[],
-    options: PickOptions & { readonly backoff?: Backoff } = {},
+    options: PickOptions & {
+      readonly backoff?: Backoff
+      readonly extenders?: readonly ExtenderConfiguration[]
+    } = {},
   ) {
     this.#environment = environment
     const { client, recordEvent, log } = environment
@@ -93,11 +101,15 @@ export class Scheduler {
       isToBeTried: (uid) => ['active', 'inFlight', 'backingOff'].includes(this.queue.get(uid)?.state ?? ''),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
-    this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
+    this.#extenders = new Extenders(options.extenders ?? [], this.cluster, log)
+    const { binder } = this.#extenders
+    const bindOf = ({ bind }: Profile): Profile['bind'] => (binder === undefined ? bind : [binder, ...bind])
+    this.#profiles = new Map(profiles.map((p) => [p.schedulerName, { ...p, bind: bindOf(p) }]))
     const gatekeepers = profiles.flatMap(({ preEnqueue }) => preEnqueue.filter(({ mayHelp }) => mayHelp !== undefined))
     this.#gatekeepers = new Set(gatekeepers.map(({ name }) => name))
     this.queue = new SchedulingQueue(profiles[0]?.queueSort, options.backoff)
     this.#picker = new NodePicker(this.cluster, options)
+    this.#askingPicker = new AskingPicker(this.#picker, this.#extenders, log)
     this.#writer = new BatchWriter(client, () => this.#wake())
     this.#binder = new Binder(this.cluster, this.#writer, waitingPods, {
       bound: (queued, nodeName) => this.#bound(queued, nodeName),
@@ -127,7 +139,10 @@ export class Scheduler {
     this.#isRunning = false
     this.#cancelTimer()
     this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.#deciding?.abort.abort(new Error('the scheduler stops'))
+    await this.#deciding?.done
     await this.#binder.stop()
+    this.#extenders.close()
   }
 
   /** A pod came or changed. */
@@ -244,36 +259,87 @@ export class Scheduler {
   #runSlice(): void {
     this.queue.flush(this.#environment.nowMs())
     const startedAt = performance.now()
-    for (let tried = 0; tried < podsPerSliceMax && !this.#writer.isFull; tried++) {
+    for (let tried = 0; tried < podsPerSliceMax && !this.#isHeldUp; tried++) {
       const queued = this.queue.pop()
       if (queued === undefined) break
       this.#scheduleOne(queued)
       if (performance.now() - startedAt > sliceMs) break
     }
     this.#writer.flush()
-    if (this.queue.counts.active > 0 && !this.#writer.isFull) this.#wake()
+    if (this.queue.counts.active > 0 && !this.#isHeldUp) this.#wake()
     this.#setTimer()
+  }
+
+  /** Whoever holds it up wakes it. */
+  get #isHeldUp(): boolean {
+    return this.#deciding !== undefined || this.#writer.isFull
   }
 
   #scheduleOne(queued: QueuedPod): void {
     const profile = this.#profiles.get(queued.shape.schedulerName) as Profile
-    const decision = this.#picker.pick(queued.pod, queued.shape, profile)
     this.#decisions++
+    const extenders = this.#extenders.interestedIn(queued.pod)
+    if (extenders !== undefined) return this.#askExtenders(queued, profile, extenders)
+    const decision = this.#picker.pick(queued.pod, queued.shape, profile)
     if (decision.kind === 'fits') this.#binder.start(queued, profile, decision.cycle, decision.slot)
     else this.#tryToMakeRoom(queued, profile, decision)
+  }
+
+  #askExtenders(queued: QueuedPod, profile: Profile, extenders: readonly HttpExtender[]): void {
+    const abort = new AbortController()
+    const done = this.#scheduleAsking(queued, profile, extenders, abort.signal).catch((error: unknown) => {
+      if (this.queue.get(queued.uid) !== queued) return
+      if (abort.signal.aborted) this.queue.giveBackAfterError(queued, this.#environment.nowMs())
+      else this.#reportError(queued, error as Error)
+    })
+    this.#deciding = {
+      abort,
+      done: done.then(() => {
+        this.#deciding = undefined
+        this.#wake()
+      }),
+    }
+  }
+
+  async #scheduleAsking(
+    queued: QueuedPod,
+    profile: Profile,
+    extenders: readonly HttpExtender[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const decision = await this.#askingPicker.pick(queued, profile, extenders, signal)
+    // The pod has gone meanwhile, or somebody else has given it a node.
+    if (this.queue.get(queued.uid) !== queued) return
+    if (decision.kind === 'fits') return this.#binder.start(queued, profile, decision.cycle, decision.slot)
+    const { failed } = decision
+    if (failed === undefined) return this.#reportUnschedulable(queued, decision)
+    const outcome = new PostFilterOutcome()
+    for (const plugin of profile.postFilters) {
+      const result =
+        plugin.postFilterReviewed === undefined
+          ? plugin.postFilter(failed.cycle, failed.search)
+          : await plugin.postFilterReviewed(failed.cycle, failed.search, (victims) =>
+              this.#extenders.review(extenders, queued.pod, victims, signal),
+            )
+      signal.throwIfAborted()
+      if (outcome.takes(result)) break
+    }
+    if (this.queue.get(queued.uid) === queued) this.#finishInVain(queued, decision, outcome)
   }
 
   #tryToMakeRoom(queued: QueuedPod, profile: Profile, decision: Decision & { kind: 'unschedulable' }): void {
     const { failed } = decision
     if (failed === undefined) return this.#reportUnschedulable(queued, decision)
-    const tails: string[] = []
-    let nominated: string | undefined
-    for (const plugin of profile.postFilters) {
-      const result = plugin.postFilter(failed.cycle, failed.search)
-      nominated ??= result.nominatedNodeName
-      if (result.message !== undefined) tails.push(result.message)
-      if (nominated !== undefined && nominated !== '') break
-    }
+    const outcome = new PostFilterOutcome()
+    for (const plugin of profile.postFilters) if (outcome.takes(plugin.postFilter(failed.cycle, failed.search))) break
+    this.#finishInVain(queued, decision, outcome)
+  }
+
+  #finishInVain(
+    queued: QueuedPod,
+    decision: Decision & { kind: 'unschedulable' },
+    { nominated, tails }: PostFilterOutcome,
+  ): void {
     const isPromised = nominated !== undefined && nominated !== ''
     const told = tails.length === 0 ? decision.message : `${decision.message} ${tails.join(', ')}`
     const message = isPromised ? decision.message : told
@@ -311,7 +377,7 @@ export class Scheduler {
       return
     }
     if (rejection.kind === 'unschedulable') this.#reportRejected(failure)
-    else this.#reportError(failure)
+    else this.#reportBindError(failure)
     this.#setTimer()
   }
 
@@ -320,16 +386,24 @@ export class Scheduler {
     const index = plugins.findIndex((p) => p.name === plugin)
     const rejectors = index < 0 ? anyEvent : 1 << index
     const message = fitErrorMessage(1, new Map([[rejection.message, 1]]))
+    this.#nominate(queued.pod, '')
     this.#reportUnschedulable(queued, { message, rejectors })
   }
 
-  #reportError({ queued, point, plugin, rejection, error }: BindFailure): void {
+  #reportBindError({ queued, point, plugin, rejection, error }: BindFailure): void {
     this.#bindErrors++
+    const { message } = rejection
+    const told = plugin === '' ? message : `running ${point} plugin "${plugin}": ${message}`
+    this.#reportError(queued, error ?? new Error(message), told)
+  }
+
+  /** The pod is tried again after its back-off. */
+  #reportError(queued: QueuedPod, error: Error, message = error.message): void {
     this.queue.giveBackAfterError(queued, this.#environment.nowMs())
-    const message = `running ${point} plugin "${plugin}": ${rejection.message}`
+    this.#nominate(queued.pod, '')
     this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
     // A conflict tells that somebody else was quicker: the pod's own news says the rest.
-    if (error === undefined || !isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
+    if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
   }
 
   #reportUnschedulable(queued: QueuedPod, { message, rejectors }: { message: string; rejectors: number }): void {
@@ -386,5 +460,23 @@ export class Scheduler {
       },
       Math.max(0, atMs - nowMs),
     )
+  }
+}
+
+/** What the postFilters of a profile have made of a pod that fits nowhere. */
+class PostFilterOutcome {
+  nominated: string | undefined
+  tails: string[] = []
+
+  /** Takes over what one of them says. True: the others need not be asked. */
+  takes({ nominatedNodeName, message, isError }: PostFilterResult): boolean {
+    if (isError === true) {
+      this.nominated = undefined
+      this.tails = message === undefined ? [] : [message]
+      return true
+    }
+    this.nominated ??= nominatedNodeName
+    if (message !== undefined) this.tails.push(message)
+    return this.nominated !== undefined && this.nominated !== ''
   }
 }

@@ -1,4 +1,5 @@
 import type { NodeAffinity, TopologySpreadConstraint } from '../scheduled-objects.ts'
+import { type ExtenderDocument, extendersStructure } from './extenders-section.ts'
 import type { Structure } from './structure.ts'
 
 /** A plugin that a set enables or disables. */
@@ -84,6 +85,7 @@ export interface ConfigurationDocument {
   readonly podInitialBackoffSeconds?: number
   readonly podMaxBackoffSeconds?: number
   readonly profiles?: readonly ProfileDocument[]
+  readonly extenders?: readonly ExtenderDocument[]
 }
 
 const list = (of: Structure): Structure => ({ list: of })
@@ -129,6 +131,7 @@ export const configurationStructure = fields({
       pluginConfig: list(fields({ name: 'string', args: 'anything' })),
     }),
   ),
+  extenders: extendersStructure,
 })
 
 const resources = list(fields({ name: 'string', weight: 'integer' }))

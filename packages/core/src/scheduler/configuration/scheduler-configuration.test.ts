@@ -21,6 +21,7 @@ describe('a KubeSchedulerConfiguration', () => {
       percentageOfNodesToScore: 0,
       podInitialBackoffSeconds: 1,
       podMaxBackoffSeconds: 10,
+      extenders: [],
     })
   })
 
@@ -50,6 +51,25 @@ describe('a KubeSchedulerConfiguration', () => {
     })
   })
 
+  const managing = (name: string) => ({ managedResources: [{ name, ignoredByScheduler: true }] })
+
+  it('reads extenders, and leaves to them the resources that the scheduler is to ignore', () => {
+    const tlsConfig = { serverName: 'extender', caData: Buffer.from('PEM').toString('base64') }
+    const extender = { urlPrefix: 'https://localhost/scheduler', filterVerb: 'filter', enableHTTPS: true, tlsConfig }
+    const { extenders, profiles } = read({
+      ...withArgs('NodeResourcesFit', { ignoredResources: ['example.com/own'] }),
+      extenders: [{ ...extender, ...managing('example.com/gpu'), httpTimeout: '1m30s' }, { urlPrefix: 'http://other' }],
+    })
+    expect(extenders).toMatchObject([
+      {
+        ...{ urlPrefix: 'https://localhost/scheduler', filterVerb: 'filter', bindVerb: '', enableHttps: true },
+        ...{ tls: { serverName: 'extender', caData: 'PEM', caFile: '' }, httpTimeoutMs: 90_000, ignorable: false },
+      },
+      { urlPrefix: 'http://other', httpTimeoutMs: 5000, managedResources: [], tls: undefined },
+    ])
+    expect(profiles[0]?.args.NodeResourcesFit.ignoredResources).toEqual(['example.com/gpu'])
+  })
+
   const shape = (points: object[]) =>
     withArgs('NodeResourcesFit', {
       scoringStrategy: { type: 'RequestedToCapacityRatio', requestedToCapacityRatio: { shape: points } },
@@ -64,7 +84,30 @@ describe('a KubeSchedulerConfiguration', () => {
       { profiles: [{ plugins: { filters: {} }, pluginConfig: [{ name: 'NodeAffinity', args: { added: {} } }] }] },
       `strict decoding error: unknown field "profiles[0].plugins.filters", unknown field "${argsPath}.added"`,
     ],
-    [{ extenders: [] }, 'strict decoding error: unknown field "extenders"'],
+    [
+      { extenders: [{ urlPrefix: 'http://localhost', verbs: [] }] },
+      'strict decoding error: unknown field "extenders[0].verbs"',
+    ],
+    [
+      { extenders: [{ httpTimeout: 5 }] },
+      'extenders[0].httpTimeout: Invalid value: 5: must be a duration such as 30s or 1m30s',
+    ],
+    [
+      { extenders: [{ prioritizeVerb: 'score' }] },
+      'extenders[0].weight: Invalid value: 0: must have a positive weight applied to it',
+    ],
+    [
+      { extenders: [{ bindVerb: 'bind' }, { bindVerb: 'bind' }] },
+      'extenders: Invalid value: "found 2 extenders implementing bind": only one extender can implement bind',
+    ],
+    [
+      { extenders: [{ managedResources: [{ name: 'cpu' }] }] },
+      'extenders[0].managedResources[0].name: Invalid value: "cpu": is an invalid extended resource name',
+    ],
+    [
+      { extenders: [managing('example.com/gpu'), managing('example.com/gpu')] },
+      'extenders[1].managedResources[0].name: Invalid value: "example.com/gpu": duplicate extender managed resource name',
+    ],
     [{ parallelism: 'many' }, 'parallelism: Invalid value: "many": must be a whole number'],
     [{ profiles: {} }, 'profiles: Invalid value: {}: must be a list'],
     [

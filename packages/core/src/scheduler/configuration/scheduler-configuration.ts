@@ -1,4 +1,5 @@
 import { duplicate, type FieldError, invalidValue, required } from '@binnacle/apimachinery'
+import type { ExtenderConfiguration } from '../extenders/extender-configuration.ts'
 import { type PluginArgs, pluginArgsDefaults } from '../plugin-args.ts'
 import { defaultSchedulerName } from '../profile.ts'
 import {
@@ -11,6 +12,7 @@ import {
   type ProfileDocument,
   type ResourceDocument,
 } from './document.ts'
+import { extenderOf, extendersErrors } from './extenders-section.ts'
 import { validatePluginArgs } from './plugin-args-validation.ts'
 import { checkStructure } from './structure.ts'
 
@@ -22,6 +24,8 @@ export interface SchedulerConfiguration {
   readonly percentageOfNodesToScore: number
   readonly podInitialBackoffSeconds: number
   readonly podMaxBackoffSeconds: number
+  /** Webhooks that have a say in decisions, in the order of the document. */
+  readonly extenders: readonly ExtenderConfiguration[]
 }
 
 /** How the pods of one scheduler name are scheduled. */
@@ -48,14 +52,30 @@ export function readSchedulerConfiguration(parsed: unknown): SchedulerConfigurat
   const [first = {}] = profiles
   const named: readonly ProfileDocument[] =
     profiles.length === 1 ? [{ ...first, schedulerName: first.schedulerName ?? defaultSchedulerName }] : profiles
+  const extenders = (document.extenders ?? []).map(extenderOf)
+  const ignored = extenders.flatMap(({ managedResources }) =>
+    managedResources.flatMap(({ name, ignoredByScheduler }) => (ignoredByScheduler ? [name] : [])),
+  )
   const configuration = {
-    profiles: named.map(profileOf),
+    profiles: named.map((profile) => ignoring(ignored, profileOf(profile))),
     percentageOfNodesToScore: document.percentageOfNodesToScore ?? 0,
     podInitialBackoffSeconds: document.podInitialBackoffSeconds ?? 1,
     podMaxBackoffSeconds: document.podMaxBackoffSeconds ?? 10,
+    extenders,
   }
-  refuse([...generalErrors(document, configuration), ...profilesErrors(named, configuration.profiles)])
+  refuse([
+    ...generalErrors(document, configuration),
+    ...profilesErrors(named, configuration.profiles),
+    ...extendersErrors(extenders),
+  ])
   return configuration
+}
+
+/** What an extender sees to wins over what the arguments say to ignore. */
+function ignoring(resources: readonly string[], profile: ProfileConfiguration): ProfileConfiguration {
+  if (resources.length === 0) return profile
+  const { args } = profile
+  return { ...profile, args: { ...args, NodeResourcesFit: { ...args.NodeResourcesFit, ignoredResources: resources } } }
 }
 
 function refuse(errors: readonly FieldError[]): void {

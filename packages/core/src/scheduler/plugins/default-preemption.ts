@@ -2,7 +2,14 @@ import { selectorFromLabelSelector, type LabelSelector } from '@binnacle/apimach
 import type { PodDisruptionBudget } from '@binnacle/resources'
 import type { ClusterState, PlacedPod } from '../cluster-state.ts'
 import { fitErrorMessage } from '../fit-error.ts'
-import type { Cycle, FailedSearch, PostFilterPlugin, PostFilterResult } from '../framework.ts'
+import type {
+  Cycle,
+  FailedSearch,
+  NodeVictims,
+  PostFilterPlugin,
+  PostFilterResult,
+  VictimsReview,
+} from '../framework.ts'
 import type { DefaultPreemptionArgs } from '../plugin-args.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import type { NodeTable } from '../node-table.ts'
@@ -44,13 +51,42 @@ export class DefaultPreemption implements PostFilterPlugin {
   }
 
   postFilter(cycle: Cycle, failed: FailedSearch): PostFilterResult {
+    const found = this.#find(cycle, failed)
+    return 'candidates' in found ? this.#conclude(cycle, found.candidates) : found
+  }
+
+  async postFilterReviewed(cycle: Cycle, failed: FailedSearch, review: VictimsReview): Promise<PostFilterResult> {
+    const found = this.#find(cycle, failed)
+    if (!('candidates' in found)) return found
+    const { names } = cycle.cluster.table
+    const byNode = found.candidates.map(({ slot, victims, violations }): [string, NodeVictims] => [
+      names[slot] as string,
+      { pods: victims.map(({ pod }) => pod), violations },
+    ])
+    try {
+      const agreed = await review(new Map(byNode))
+      return this.#conclude(cycle, candidatesNow(cycle.cluster, agreed))
+    } catch (error) {
+      return { message: `preemption: ${(error as Error).message}`, isError: true }
+    }
+  }
+
+  #find(
+    cycle: Cycle,
+    failed: FailedSearch,
+  ): PostFilterResult | { readonly candidates: readonly PreemptionCandidate[] } {
     const refusal = ineligible(cycle, failed)
     if (refusal !== undefined) return { message: `preemption: ${refusal}` }
-    const { candidates, reasons } = this.#candidates(cycle, failed)
-    if (candidates.length === 0) {
-      const message = `preemption: ${fitErrorMessage(cycle.cluster.table.nodeCount, reasons)}`
-      return { nominatedNodeName: '', message }
-    }
+    const { candidates, reasons, errors } = this.#candidates(cycle, failed)
+    if (candidates.length > 0) return { candidates }
+    if (errors.length > 0)
+      return { message: `preemption: ${errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`}`, isError: true }
+    const message = `preemption: ${fitErrorMessage(cycle.cluster.table.nodeCount, reasons)}`
+    return { nominatedNodeName: '', message }
+  }
+
+  #conclude(cycle: Cycle, candidates: readonly PreemptionCandidate[]): PostFilterResult {
+    if (candidates.length === 0) return { message: 'preemption: no candidate node for preemption' }
     const chosen = leastHarm(candidates)
     this.#actions.evict(cycle.pod, chosen)
     return { nominatedNodeName: cycle.cluster.table.names[chosen.slot] as string }
@@ -59,7 +95,8 @@ export class DefaultPreemption implements PostFilterPlugin {
   #candidates(
     cycle: Cycle,
     { yielding, unyieldingCount, filters }: FailedSearch,
-  ): { candidates: PreemptionCandidate[]; reasons: Map<string, number> } {
+  ): { candidates: PreemptionCandidate[]; reasons: Map<string, number>; errors: string[] } {
+    const errors: string[] = []
     const reasons = new Map<string, number>()
     const count = (reason: string, by: number): void => void reasons.set(reason, (reasons.get(reason) ?? 0) + by)
     if (unyieldingCount > 0) count('Preemption is not helpful for scheduling', unyieldingCount)
@@ -74,18 +111,35 @@ export class DefaultPreemption implements PostFilterPlugin {
       const slot = yielding[(start + i) % yielding.length] as number
       const found = memo?.get(slot) ?? victimsOn(cycle, filters, slot, budgets, isByRequests)
       memo?.set(slot, found)
-      if ('victims' in found) {
+      if ('victims' in found && found.victims.length === 0) {
+        // Nobody has to go for the filters: it was somebody else who turned the node down.
+        errors.push(`expected at least one victim pod on node "${cycle.cluster.table.names[slot]}"`)
+      } else if ('victims' in found) {
         candidates.push(found)
         if (found.violations === 0) isUnharmful = true
       } else for (const reason of found.reasons) count(reason, 1)
     }
-    return { candidates, reasons }
+    return { candidates, reasons, errors }
   }
 
   #candidatesWanted(nodes: number): number {
     const share = Math.floor((nodes * this.#args.minCandidateNodesPercentage) / 100)
     return Math.min(nodes, Math.max(share, this.#args.minCandidateNodesAbsolute))
   }
+}
+
+/** What was agreed on, as the cluster is now. @throws Error when a node, or a pod on it, is gone */
+function candidatesNow(cluster: ClusterState, agreed: ReadonlyMap<string, NodeVictims>): PreemptionCandidate[] {
+  return [...agreed].map(([nodeName, { pods, violations }]) => {
+    const slot = cluster.table.slotOf(nodeName)
+    if (slot < 0 || cluster.table.exists[slot] === 0) throw new Error(`nodeinfo not found for node name "${nodeName}"`)
+    const victims = pods.flatMap(({ metadata }) => {
+      const placed = cluster.placedPod(metadata.uid ?? '')
+      // Who has gone meanwhile need not be made to.
+      return placed?.slot === slot ? [placed] : []
+    })
+    return { slot, victims, violations }
+  })
 }
 
 /** Victims remembered for pods of one shape and priority, as long as nothing changes on the node. */
