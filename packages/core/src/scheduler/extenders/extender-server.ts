@@ -13,19 +13,27 @@ export class ExtenderServer {
   readonly questions: Question[] = []
   /** By verb; an answer may take its time. Without one: 404. */
   readonly answers: Record<string, (body: any) => unknown> = {}
+  /** The next question finds the connection closed. */
+  hangsUpOnce = false
   readonly #server: Server
 
   private constructor(server: Server) {
     this.#server = server
   }
 
-  /** Starts one; over HTTPS with a certificate and its key. */
-  static async start(tls?: { readonly cert: string; readonly key: string }): Promise<ExtenderServer> {
-    const listener: RequestListener = (request, response) =>
+  /** Starts a new one; over HTTPS with a certificate and its key. */
+  static async startNew(tls?: { readonly cert: string; readonly key: string }): Promise<ExtenderServer> {
+    const listener: RequestListener = (request, response) => {
+      if (extender.hangsUpOnce) {
+        extender.hangsUpOnce = false
+        request.socket.destroy()
+        return
+      }
       void answerOf(extender, request).then(
-        (answer) => response.setHeader('content-type', 'application/json').end(JSON.stringify(answer)),
+        (answer) => response.setHeader('content-type', 'application/json').end(JSON.stringify(answer) ?? ''),
         (error: Error) => response.writeHead(Number(error.message) || 500).end(),
       )
+    }
     const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener)
     const extender = new ExtenderServer(server)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -8,7 +8,7 @@ let benches: SchedulerBench[] = []
 let extender: ExtenderServer
 
 async function startServer(): Promise<ExtenderServer> {
-  const server = await ExtenderServer.start()
+  const server = await ExtenderServer.startNew()
   servers.push(server)
   return server
 }
