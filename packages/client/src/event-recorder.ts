@@ -14,12 +14,14 @@ export interface EventRecorder {
   ): void
 }
 
-/** What some events say besides: kubelets name the node and the container. */
+/** What some events say besides: kubelets name the node and the container, schedulers the profile. */
 export interface EventDetails {
   /** The node on which it happened, where that is not the source's host. */
   readonly host?: string
   /** The part of the object that it is about: `spec.containers{web}`. */
   readonly fieldPath?: string
+  /** Who says it, where that is not the source: a scheduler has a name for each of its profiles. */
+  readonly component?: string
 }
 
 /** Who records. */
@@ -138,6 +140,7 @@ export class BatchedEventRecorder implements EventRecorder {
   #event(object: KubernetesObject, type: string, reason: string, message: string, about: EventDetails): Event {
     const { name, namespace, uid, resourceVersion } = object.metadata
     const host = about.host ?? this.#source.host
+    const component = about.component ?? this.#source.component
     const nowMs = Date.now()
     const suffix = (BigInt(nowMs) * 1_000_000n + BigInt(sequence++ % 1_000_000)).toString(16)
     return {
@@ -157,10 +160,10 @@ export class BatchedEventRecorder implements EventRecorder {
       reason,
       message: message.slice(0, 1024),
       source: {
-        component: this.#source.component,
+        component,
         ...(host === undefined ? {} : { host }),
       },
-      reportingComponent: this.#source.component,
+      reportingComponent: component,
       reportingInstance: host ?? '',
       firstTimestamp: formatTime(nowMs),
       lastTimestamp: formatTime(nowMs),

@@ -309,6 +309,17 @@ describe('the scheduler', () => {
     ])
   })
 
+  it('tells no more in an event than fits, and all of it in the condition', async () => {
+    const { bench, scheduler } = prepared()
+    const effect = 'NoSchedule'
+    for (let i = 0; i < 40; i++)
+      scheduler.nodeChanged({ ...node(`n${i}`), spec: { taints: [{ key: `example.com/a-long-taint-${i}`, effect }] } })
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    const { message } = JSON.parse(bench.conditions[0] ?? '').conditions[0]
+    expect([message.length > 1024, bench.events[0]?.message]).toEqual([true, `${message.slice(0, 1020)} ...`])
+  })
+
   it('decides nothing while it is stopped', async () => {
     const { bench, scheduler } = prepared()
     await scheduler.stop()

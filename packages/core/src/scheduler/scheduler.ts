@@ -40,6 +40,10 @@ export interface SchedulerFigures {
   readonly queue: QueueCounts
 }
 
+/** Characters of an event's message (`NoteLengthLimit`). */
+const eventMessageMax = 1024
+const longMessageEnd = ' ...'
+
 /** Pods tried before other work gets its turn. */
 const podsPerSliceMax = 256
 /** Time after which other work gets its turn, in milliseconds. */
@@ -357,12 +361,12 @@ export class Scheduler {
     this.#patchStatus(pod, status, 'cannot write the nominated node')
   }
 
-  #bound({ pod, uid }: QueuedPod, nodeName: string): void {
+  #bound({ pod, uid, shape }: QueuedPod, nodeName: string): void {
     this.#boundCount++
     this.queue.delete(uid)
     this.cluster.nominations.delete(uid)
     const message = `Successfully assigned ${formatKey(keyOf(pod))} to ${nodeName}`
-    this.#environment.recordEvent(pod, 'Normal', 'Scheduled', message)
+    this.#environment.recordEvent(pod, 'Normal', 'Scheduled', message, { component: shape.schedulerName })
   }
 
   #bindFailed(failure: BindFailure): void {
@@ -401,7 +405,7 @@ export class Scheduler {
   #reportError(queued: QueuedPod, error: Error, message = error.message): void {
     this.queue.giveBackAfterError(queued, this.#environment.nowMs())
     this.#nominate(queued.pod, '')
-    this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
+    this.#recordFailure(queued, message)
     // A conflict tells that somebody else was quicker: the pod's own news says the rest.
     if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
   }
@@ -409,8 +413,14 @@ export class Scheduler {
   #reportUnschedulable(queued: QueuedPod, { message, rejectors }: { message: string; rejectors: number }): void {
     this.#unschedulable++
     this.queue.giveBackUnschedulable(queued, rejectors, this.#environment.nowMs())
-    this.#environment.recordEvent(queued.pod, 'Warning', 'FailedScheduling', message)
+    this.#recordFailure(queued, message)
     this.#writeCondition(queued, 'Unschedulable', message)
+  }
+
+  #recordFailure({ pod, shape }: QueuedPod, message: string): void {
+    const isTooLong = message.length > eventMessageMax
+    const told = isTooLong ? `${message.slice(0, eventMessageMax - longMessageEnd.length)}${longMessageEnd}` : message
+    this.#environment.recordEvent(pod, 'Warning', 'FailedScheduling', told, { component: shape.schedulerName })
   }
 
   /** Sets PodScheduled to False, unless the pod says just that already. */

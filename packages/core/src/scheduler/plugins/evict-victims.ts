@@ -56,6 +56,9 @@ function markAndDelete(
   handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, (result) => {
     settle(result)
     if ('error' in result) return
-    handle.recordEvent(pod, 'Normal', 'Preempted', `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`)
+    const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`
+    const { schedulerName } = preemptor.spec
+    const about = schedulerName === undefined ? {} : { component: schedulerName }
+    handle.recordEvent(pod, 'Normal', 'Preempted', message, about)
   })
 }
