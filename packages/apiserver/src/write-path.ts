@@ -18,6 +18,7 @@ import { admitCreate, admitUpdate, type Admission, validateAdmission } from './a
 import { type Chargeable, chargeable, chargesOf, commitCharged } from './admission/quota-charges.ts'
 import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
+import { certificateErrors } from './certificate-errors.ts'
 import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
 import { planDelete } from './delete-plan.ts'
@@ -136,6 +137,7 @@ export async function prepareCreate(
     ...validateMetadata(definition, metadata),
     ...(definition.strategy.validate?.(object) ?? []),
     ...(definition.strategy.validateCreate?.(object) ?? []),
+    ...certificateErrors(definition, object),
   ]
   if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
   validateAdmission(env, request, definition, object)
@@ -434,6 +436,7 @@ function validateUpdate(
     errors.push(...(strategy.validate?.(object) ?? []), ...(strategy.validateUpdate?.(object, old) ?? []))
   else if (subresource === 'status') errors.push(...(strategy.validateStatusUpdate?.(object, old) ?? []))
   else errors.push(...(strategy.validateSubresourceUpdate?.(subresource, object, old) ?? []))
+  errors.push(...certificateErrors(definition, object, old))
   if (errors.length > 0) throw invalid(definition, object.metadata.name, errors)
 }
 

@@ -1,6 +1,7 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
 import type {
   CertificateSigningRequest,
+  ClusterTrustBundle,
   Ingress,
   Node,
   Pod,
@@ -15,7 +16,13 @@ import { admitResize } from './claim-resize.ts'
 import { applyIngressClass, checkPriorityClass } from './default-classes.ts'
 import { protectInUse } from './in-use-protection.ts'
 import { applyContainerDefaults, checkLimitRanges } from './limit-ranger.ts'
-import { admitCertificateRequest } from './certificate-requests.ts'
+import {
+  admitCertificateRequest,
+  checkAttestation,
+  checkCertificateSubject,
+  checkSigner,
+  stampConditions,
+} from './certificate-requests.ts'
 import { checkNamespace } from './namespace-lifecycle.ts'
 import { taintNewNode } from './node-taints.ts'
 import { checkResize } from './pod-resize.ts'
@@ -57,7 +64,7 @@ export async function admitCreate(
       return none
     case 'services':
       return env.admission.addresses.assign(object, undefined)
-    case 'certificatesigningrequests.certificates.k8s.io':
+    case certificateRequests:
       admitCertificateRequest(request, object as CertificateSigningRequest)
       return none
     default:
@@ -81,6 +88,8 @@ export async function admitUpdate(
   if (definition.storageName === 'pods' && subresource !== 'status')
     await admitPodUpdate(env.store, object as Pod, old as Pod, subresource)
   if (definition.storageName === 'persistentvolumeclaims') admitResize(env.store, object, old)
+  if (definition.storageName === certificateRequests)
+    stampConditions(object as CertificateSigningRequest, old as CertificateSigningRequest, env.nowMs())
   return definition.storageName === 'services' ? env.admission.addresses.assign(object, old) : none
 }
 
@@ -96,20 +105,43 @@ export function validateAdmission(
   update?: UpdateBase,
 ): void {
   if (object.metadata.deletionTimestamp !== undefined) return
+  const { old, subresource } = update ?? { old: undefined, subresource: undefined }
+  checkPodSecurity(env.store, { definition, object, old, subresource, warn: (text) => request.warn(text) })
   const { storageName } = definition
-  const { old, subresource: part } = update ?? { old: undefined, subresource: undefined }
-  checkPodSecurity(env.store, { definition, object, old, subresource: part, warn: (text) => request.warn(text) })
   if (storageName === 'priorityclasses.scheduling.k8s.io') checkPriorityClass(env.store, object as PriorityClass)
-  if (update === undefined && claimKinds.has(storageName)) checkAdminAccess(env.store, definition, object)
-  // A pod's containers ask for something else only when they are resized.
-  const subresource = storageName === 'pods' && update !== undefined ? 'resize' : undefined
-  if (subresource === 'resize' && update?.subresource === 'resize')
-    checkResize(env.store, object as Pod, update.old as Pod)
-  if ((storageName === 'pods' || storageName === 'persistentvolumeclaims') && update?.subresource === subresource)
-    checkLimitRanges(env.store, definition, object)
+  if (storageName === trustBundles && subresource === undefined)
+    checkAttestation(request, definition, object as ClusterTrustBundle)
+  if (update === undefined) validateCreate(env, definition, object)
+  else validateUpdate(env, request, definition, object, update)
 }
 
+function validateCreate(env: WriteEnvironment, definition: ResourceDefinition, object: KubernetesObject): void {
+  const { storageName } = definition
+  if (claimKinds.has(storageName)) checkAdminAccess(env.store, definition, object)
+  if (limitedKinds.has(storageName)) checkLimitRanges(env.store, definition, object)
+  if (storageName === certificateRequests) checkCertificateSubject(object as CertificateSigningRequest)
+}
+
+function validateUpdate(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  object: KubernetesObject,
+  { old, subresource }: UpdateBase,
+): void {
+  const { storageName } = definition
+  if (storageName === 'pods' && subresource === 'resize') checkResize(env.store, object as Pod, old as Pod)
+  // A pod's containers ask for something else only when they are resized.
+  if (limitedKinds.has(storageName) && subresource === (storageName === 'pods' ? 'resize' : undefined))
+    checkLimitRanges(env.store, definition, object)
+  if (storageName === certificateRequests)
+    checkSigner(request, object as CertificateSigningRequest, old as CertificateSigningRequest, subresource)
+}
+
+const certificateRequests = 'certificatesigningrequests.certificates.k8s.io'
+const trustBundles = 'clustertrustbundles.certificates.k8s.io'
 const none: readonly Write[] = []
+const limitedKinds = new Set(['pods', 'persistentvolumeclaims'])
 const claimKinds = new Set(['resourceclaims.resource.k8s.io', 'resourceclaimtemplates.resource.k8s.io'])
 
 /** What an admission step may read. */

@@ -12,6 +12,7 @@ import {
   serviceAccounts,
 } from '@binnacle/resources'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { base64, kubeletRequest } from '../testing-certificates.ts'
 import { refusal, startTestServer, type TestServer } from '../test-server.ts'
 
 let test: TestServer
@@ -432,7 +433,7 @@ describe('other subresources', () => {
 
   it('approve certificate signing requests', async () => {
     const definition = certificateSigningRequests as ResourceDefinition<any>
-    const spec = { request: 'eA==', signerName: 'example.com/signer', usages: ['client auth'] }
+    const spec = { request: base64(kubeletRequest), signerName: 'example.com/signer', usages: ['client auth'] }
     const made = await test.create(definition, { metadata: { name: `csr-${namespace}` }, spec })
     const conditions = [{ type: 'Approved', status: 'True', reason: 'Because' }]
     const key = { namespace: '', name: `csr-${namespace}` }

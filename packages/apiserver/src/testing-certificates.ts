@@ -1,0 +1,57 @@
+/** Certificate requests as openssl makes them, and a certificate, for this package's tests. */
+
+/** Of P-256, for O=system:nodes, CN=system:node:n1, DNS:n1. */
+export const kubeletRequest = `-----BEGIN CERTIFICATE REQUEST-----
+MIIBCzCBsgIBADAwMRUwEwYDVQQKDAxzeXN0ZW06bm9kZXMxFzAVBgNVBAMMDnN5
+c3RlbTpub2RlOm4xMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHlOqIhBz3B9T
+JiGmoK2IgZrC1/lptPSWqbOOL5Yuo7/01kWlnRg1vTnWDOpBieJrnl1Ye5191at2
+i8ZLj2qjcKAgMB4GCSqGSIb3DQEJDjERMA8wDQYDVR0RBAYwBIICbjEwCgYIKoZI
+zj0EAwIDSAAwRQIgNTFBmz5f9pCDmHNritdU7e3tAvUmifCOEncQENFovlcCIQDt
+QUU1UC+Vnw1xyPJtydVUTDE5prz+QIceHm0J1+XCwA==
+-----END CERTIFICATE REQUEST-----
+`
+
+/** Of Ed25519, for O=team, O=system:masters, CN=eve. */
+export const mastersRequest = `-----BEGIN CERTIFICATE REQUEST-----
+MIG1MGkCAQAwNjENMAsGA1UECgwEdGVhbTEXMBUGA1UECgwOc3lzdGVtOm1hc3Rl
+cnMxDDAKBgNVBAMMA2V2ZTAqMAUGAytlcAMhAMNWBtXueFvq5P3+7rM4qD6m/2l1
+D2cbjHpfZmCkhndqoAAwBQYDK2VwA0EAjZiUP3YkGJmG5hQbjjGaqfzsvcL4ngP9
+ZWYsh+KB0SJGPJm9akeokB5Q+AtTWaIoXQ5IzrRNj4cyh7xmW2baCg==
+-----END CERTIFICATE REQUEST-----
+`
+
+/** Of RSA, signed with SHA-384, for CN=rsa. */
+export const rsaRequest = `-----BEGIN CERTIFICATE REQUEST-----
+MIICUzCCATsCAQAwDjEMMAoGA1UEAwwDcnNhMIIBIjANBgkqhkiG9w0BAQEFAAOC
+AQ8AMIIBCgKCAQEAsVud647auCU4roHqsVNd30zA5TRaPe8qC9OKVm7sqhcNqqcT
+3m6UNF1xJgzmx64ItrvSSrJY0U/1zf/koTznLDpxAr5/VXS4uw/QJWhRv52iYdGg
+/aewgCD5uhyhNmJ3gcX0h8h3DAQ5oTNCWVotJ5xy3Y1alUR3mUQWeUbmPrznI19K
+oHEgPflK60QQ6fL+NOqjXrH1lkLrQozUegU0i8a3kqyJWXvs3aqk7JwEGw3JQ9Q+
+fdkyVQ5k5U63cgRAnhI3sAN6y1RIbzTrUUuSyARXFFoD6BQMPfI3f5IVWS8jWiiL
+zToVZ4BJ8iC66d/u56DsKL/23aYHQURwWMVz4QIDAQABoAAwDQYJKoZIhvcNAQEM
+BQADggEBAHr36pzaNAmthPkoyEtO97usRjXY2/j5aSkDFsKKPzlish4LFPPPQvoT
+b99IPHcffkkw782/ioXuU2zm2A5OJ3YP69iWJQ2HP/JPDJqfTmcOU1tSmEDO6Cb0
+oz3X8QbSUprSdiuaIEqV2ikUFVmf1MZEnTX6gXCB5mGgWKE2ytoOhM9R3tM9Lo1w
+E68g+M8S9kz4CLuYj1EalvVj81N/LxdSm2E9MstGKeb7LtG30WJLwhZpMvxCNID9
+5nqAUTEVcDuZsvOFrJC+gnj6vxTmKTGm4HBzRB3hpRxzM1JHIGHZdKpk+vRrC8m3
+//tfmcGMfqoAtxY46hRuMjw26WhfUgc=
+-----END CERTIFICATE REQUEST-----
+`
+
+/** A certificate for CN=issued. */
+export const issuedCertificate = `-----BEGIN CERTIFICATE-----
+MIIBejCCAR+gAwIBAgIULeOlIjThUyeR8mwzILrDSTd+phkwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGaXNzdWVkMCAXDTI2MTEyODAxNDE1NFoYDzIxMjYxMTA0MDE0
+MTU0WjARMQ8wDQYDVQQDDAZpc3N1ZWQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQeU6oiEHPcH1MmIaagrYiBmsLX+Wm09Japs44vli6jv/TWRaWdGDW9OdYM6kGJ
+4mueXVh7nX3Vq3aLxkuPaqNwo1MwUTAdBgNVHQ4EFgQUWZi6doZFfJKEDlWEUg93
+vaalUBMwHwYDVR0jBBgwFoAUWZi6doZFfJKEDlWEUg93vaalUBMwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA0PaX2g+W47MQAsWg+vMFOdPhNDYM
+UUl2D7itIWhO1zMCIQDq4AvsXhbSdvafmi0m53o6d/2Iz9vB/qzVwS89E+I/Ng==
+-----END CERTIFICATE-----
+`
+
+/** As fields hold them. */
+export function base64(pem: string): string {
+  return Buffer.from(pem).toString('base64')
+}
