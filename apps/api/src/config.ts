@@ -7,6 +7,8 @@ import type { NodeCredentials } from './streaming/node-connection.ts'
 export interface ApiConfig {
   readonly databaseUrl: string
   readonly host: string
+  /** Where pods and nodes reach this process; the endpoint of the Service `kubernetes`. */
+  readonly advertiseAddress: string
   /** 0: any free one. */
   readonly port: number
   /** A second port, without TLS and on the loopback address alone; undefined: none. 0: any free one. */
@@ -45,6 +47,7 @@ export function readConfig(args: readonly string[]): ApiConfig {
   return {
     databaseUrl: values['database-url'],
     host: values.host,
+    advertiseAddress: values['advertise-address'] ?? values.host,
     port: portOf('port', values.port),
     plainHttpPort:
       values['plain-http-port'] === undefined ? undefined : portOf('plain-http-port', values['plain-http-port']),
@@ -91,6 +94,7 @@ function parse(args: readonly string[]) {
       options: {
         'database-url': { type: 'string' },
         host: { type: 'string', default: '127.0.0.1' },
+        'advertise-address': { type: 'string' },
         port: { type: 'string', default: '6443' },
         'plain-http-port': { type: 'string' },
         'tls-cert': { type: 'string' },

@@ -89,7 +89,8 @@ export async function startApiProcess(
     })
     const process = new RunningApi({ config, log, store, server, authenticator, graphql })
     await process.listen()
-    await bootstrapCluster(server, { address: config.host, port: process.port, serviceCidr: config.serviceCidr })
+    const { advertiseAddress: address, serviceCidr } = config
+    await bootstrapCluster(server, { address, port: process.port, serviceCidr })
     process.ready = true
     return process
   } catch (error) {

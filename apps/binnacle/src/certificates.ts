@@ -26,6 +26,12 @@ const clients: Record<string, Subject> = {
   // Who the API server is to node agents; kubeadm's names.
   'apiserver-kubelet-client': { user: 'kube-apiserver-kubelet-client', groups: ['kubeadm:cluster-admins'] },
   'simulated-nodes': { user: 'system:simulated-nodes', groups: ['system:nodes'] },
+  node: { user: `system:node:${nodeName()}`, groups: ['system:nodes'] },
+}
+
+/** This machine's name as a node. */
+export function nodeName(): string {
+  return hostname().toLowerCase()
 }
 
 interface Authority {
@@ -41,7 +47,7 @@ export async function ensureCertificates(directory: DataDirectory): Promise<void
   // Of the node agent on this machine; those of other machines are signed on request.
   await ensureServerCertificate(directory, authority, 'kubelet', [
     { O: ['system:nodes'] },
-    { CN: [`system:node:${hostname()}`] },
+    { CN: [`system:node:${nodeName()}`] },
   ])
   for (const [name, subject] of Object.entries(clients))
     await ensureClientCertificate(directory, authority, name, subject)

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { ensureCertificates } from './certificates.ts'
+import { ensureCertificates, nodeName } from './certificates.ts'
 import {
   DataDirectory,
   type Endpoints,
@@ -9,12 +9,19 @@ import {
 } from './data-directory.ts'
 import { isFree } from './free-port.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
-import { PlainError, type StartOptions } from './options.ts'
+import { PlainError, simulatedNodesDefault, type StartOptions } from './options.ts'
+import { prepareRealNode } from './real-node.ts'
 import { SupervisedPostgres } from './supervised-postgres.ts'
 import { type ProcessSpec, type ReadyLine, SupervisedProcess } from './supervised-process.ts'
 
 const host = '127.0.0.1'
 const serviceCidr = '10.96.0.0/16'
+const dnsAddress = '10.96.0.10'
+const podsCidr = '10.244.0.0/16'
+/** Of those, the pods of this machine's node. */
+const nodeCidr = '10.244.0.0/24'
+/** A node ends its containers before it ends. */
+const nodeStopMsMax = 45_000
 const dashboardPortDefault = 3000
 /**
  * The API process holds every object, so that a collection which comes late costs as much memory as all of them: by itself V8 lets the heap double
@@ -41,6 +48,8 @@ export class Cluster {
   readonly #progress: Progress
   readonly #stops: (() => Promise<void>)[] = []
   #claimed = false
+  /** Where others reach this machine's own node; undefined: it is none. */
+  #nodeAddress: string | undefined
   #starting: Promise<Endpoints> | undefined
   #stopping = false
 
@@ -69,14 +78,13 @@ export class Cluster {
     this.#claimed = true
     await this.#checkPorts()
     await step('Keys and certificates', () => ensureCertificates(this.#directory))
+    this.#nodeAddress = await this.#prepareNode()
     const databaseUrl = this.#options.databaseUrl ?? (await step('Postgres', () => this.#startPostgres()))
     const api = await step('API server', () => this.#startProcess(this.#apiSpec(databaseUrl)))
     const server = `https://${host}:${api.port}`
     writeKubeconfig(this.#directory, server)
     await step('Workers', () => this.#startProcess(this.#workersSpec(databaseUrl)))
-    if (this.#options.simulatedNodes > 0) {
-      await step(`${this.#options.simulatedNodes} simulated nodes`, () => this.#startProcess(this.#nodesSpec(server)))
-    }
+    await this.#startNodes(server, step)
     const dashboard = this.#options.dashboard ? await step('Dashboard', () => this.#startDashboard(server)) : null
     const endpoints = {
       api: server,
@@ -113,6 +121,33 @@ export class Cluster {
     if (dashboard && dashboardPort !== undefined && dashboardPort !== 0 && !(await isFree(dashboardPort))) {
       throw new PlainError(`Port ${dashboardPort} is taken or not allowed: choose another with --dashboard-port N.`)
     }
+  }
+
+  /** Whether this machine is to be a node, by its address then; the reason is said where it cannot be one. */
+  async #prepareNode(): Promise<string | undefined> {
+    const { node, install, criSocket } = this.#options
+    if (node === 'simulated') return undefined
+    const prepared = await prepareRealNode({ install, criSocket, note: (text) => this.#progress.note(text) })
+    if ('address' in prepared) return prepared.address
+    this.#progress.note(`This machine cannot run containers: ${prepared.missing}. Nodes are simulated.`)
+    return undefined
+  }
+
+  async #startNodes(server: string, step: Progress['step']): Promise<void> {
+    const address = this.#nodeAddress
+    if (address !== undefined) {
+      try {
+        await step(`Node ${nodeName()}`, () => this.#startProcess(this.#realNodeSpec(server, address)))
+      } catch (error) {
+        if (!(error instanceof PlainError) || this.#stopping) throw error
+        await this.#stops.pop()?.()
+        this.#nodeAddress = undefined
+        this.#progress.note(`${error.message} Nodes are simulated.`)
+      }
+    }
+    const simulated = this.#options.simulatedNodes ?? (this.#nodeAddress === undefined ? simulatedNodesDefault : 0)
+    if (simulated > 0)
+      await step(`${simulated} simulated nodes`, () => this.#startProcess(this.#nodesSpec(server, simulated)))
   }
 
   async #startPostgres(): Promise<string> {
@@ -161,7 +196,8 @@ export class Cluster {
       args: (previous) =>
         flags({
           'database-url': databaseUrl,
-          host,
+          // Pods reach it by the node's address.
+          ...(this.#nodeAddress === undefined ? { host } : { host: '0.0.0.0', 'advertise-address': this.#nodeAddress }),
           port: previous?.port ?? this.#options.port,
           'tls-cert': pki('apiserver.crt'),
           'tls-key': pki('apiserver.key'),
@@ -197,14 +233,42 @@ export class Cluster {
     }
   }
 
-  #nodesSpec(server: string): ProcessSpec {
+  #realNodeSpec(server: string, address: string): ProcessSpec {
+    const pki = (name: string): string => this.#directory.pki(name)
+    const { criSocket } = this.#options
+    return {
+      ...this.#process('node', 'apps/node/src/main.ts'),
+      stopMsMax: nodeStopMsMax,
+      args: () => [
+        ...flags({
+          server,
+          ca: this.#directory.caCertificate,
+          'node-name': nodeName(),
+          'node-address': address,
+          'client-cert': pki('node.crt'),
+          'client-key': pki('node.key'),
+          'tls-cert-file': pki('kubelet.crt'),
+          'tls-private-key-file': pki('kubelet.key'),
+          'data-dir': this.#directory.file('node'),
+          'pod-cidr': nodeCidr,
+          'cluster-cidr': podsCidr,
+          'cluster-dns': dnsAddress,
+          ...(criSocket === undefined ? {} : { 'cri-socket': criSocket }),
+        }),
+        '--real',
+        '--stop-pods',
+      ],
+    }
+  }
+
+  #nodesSpec(server: string, simulated: number): ProcessSpec {
     return {
       ...this.#process('nodes', 'apps/node/src/main.ts'),
       args: () =>
         flags({
           server,
           ca: this.#directory.caCertificate,
-          simulated: this.#options.simulatedNodes,
+          simulated,
           devices: this.#options.simulatedDevices,
           'client-cert': this.#directory.pki('simulated-nodes.crt'),
           'client-key': this.#directory.pki('simulated-nodes.key'),

@@ -17,7 +17,14 @@ export interface StartOptions {
   readonly runtimeConfig: string | undefined
   /** Absolute path of a KubeSchedulerConfiguration; undefined: kube-scheduler's defaults. */
   readonly schedulerConfig: string | undefined
-  readonly simulatedNodes: number
+  /** Whether this machine is a node that runs containers: as asked for; `auto`: where it can. */
+  readonly node: NodeChoice
+  /** Packages that a real node needs may be installed. */
+  readonly install: boolean
+  /** The socket of the container runtime that a real node uses; undefined: one that it finds, or one of its own. */
+  readonly criSocket: string | undefined
+  /** undefined: none beside a real node, the usual number without one. */
+  readonly simulatedNodes: number | undefined
   /** Devices of each simulated node. */
   readonly simulatedDevices: number
   readonly dashboard: boolean
@@ -28,6 +35,12 @@ export interface StartOptions {
   /** Set by a detaching start for the process that stays. */
   readonly background: boolean
 }
+
+/** What `--node` takes. */
+export type NodeChoice = 'auto' | 'real' | 'simulated'
+
+/** How many nodes are simulated where nothing else was asked for. */
+export const simulatedNodesDefault = 10
 
 /** A mistake of the person at the terminal, or of the machine, that one sentence explains. Printed without a stack. */
 export class PlainError extends Error {}
@@ -43,7 +56,11 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --database-url URL      an external Postgres 15 or later instead of the embedded one
   --runtime-config LIST   versions to serve or not, such as api/beta=true or group/version=false
   --scheduler-config FILE a KubeSchedulerConfiguration in YAML: profiles, plugins and their arguments
-  --simulated-nodes N     how many simulated nodes to run (default 10)
+  --node KIND             real: this machine is a node that runs containers; simulated: it is not; auto (default):
+                          real as root on Linux, unless simulated nodes are asked for
+  --no-install            do not install packages that a real node needs
+  --cri-socket FILE       the container runtime of a real node (default: a free one of this machine, or an own containerd)
+  --simulated-nodes N     how many simulated nodes to run (default 10; none beside a real node)
   --simulated-devices N   how many devices each of them offers to resource claims (default 0)
   --no-dashboard          without the dashboard
   --detach                return once healthy; \`npm stop\` ends it
@@ -76,13 +93,23 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     databaseUrl,
     runtimeConfig: values['runtime-config'],
     schedulerConfig: schedulerConfig === undefined ? undefined : path.resolve(workingDirectory, schedulerConfig),
-    simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000) ?? 10,
+    node: nodeChoice(values.node, values['simulated-nodes']),
+    install: values['no-install'] !== true,
+    criSocket: values['cri-socket'],
+    simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000),
     simulatedDevices: wholeNumber('simulated-devices', values['simulated-devices'], 1000) ?? 0,
     dashboard: values['no-dashboard'] !== true,
     detach: values.detach === true,
     dev: values.dev === true,
     background: values.background === true,
   }
+}
+
+function nodeChoice(text: string | undefined, simulatedNodes: string | undefined): NodeChoice {
+  if (text === undefined) return simulatedNodes === undefined ? 'auto' : 'simulated'
+  if (text !== 'auto' && text !== 'real' && text !== 'simulated')
+    throw new PlainError(`--node takes real, simulated or auto, not '${text}'.`)
+  return text
 }
 
 function parseFlags(args: readonly string[]) {
@@ -97,6 +124,9 @@ function parseFlags(args: readonly string[]) {
         'database-url': { type: 'string' },
         'runtime-config': { type: 'string' },
         'scheduler-config': { type: 'string' },
+        node: { type: 'string' },
+        'no-install': { type: 'boolean' },
+        'cri-socket': { type: 'string' },
         'simulated-nodes': { type: 'string' },
         'simulated-devices': { type: 'string' },
         'no-dashboard': { type: 'boolean' },

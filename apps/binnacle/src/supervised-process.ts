@@ -14,7 +14,7 @@ import { PlainError } from './options.ts'
 const preload = fileURLToPath(new URL('./exit-with-parent.ts', import.meta.url))
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const readyMsMax = 120_000
-const stopMsMax = 15_000
+const stopMsDefault = 15_000
 const restartMsMin = 250
 const restartMsMax = 10_000
 /** A process that has run this long starts over with the shortest back-off. */
@@ -36,6 +36,8 @@ export interface ProcessSpec {
   args(previous: ReadyLine | undefined): readonly string[]
   readonly logFile: string
   readonly nodeOptions?: readonly string[]
+  /** How long it may take to end once it is asked to. */
+  readonly stopMsMax?: number
   /** Told of every unexpected end and every restart. */
   onEvent(text: string): void
 }
@@ -69,7 +71,7 @@ export class SupervisedProcess {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    const killer = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
+    const killer = setTimeout(() => child.kill('SIGKILL'), this.#spec.stopMsMax ?? stopMsDefault)
     child.kill('SIGTERM')
     await ended
     clearTimeout(killer)

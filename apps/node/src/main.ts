@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   const running =
     real === undefined
       ? await startSimulation({ client, options, seed, log, signal })
-      : await startRealNode(client, real, log)
+      : await startRealNode({ client, options: real, log, signal })
   log(
     'info',
     'ready',

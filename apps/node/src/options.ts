@@ -19,10 +19,20 @@ export interface RealNodeOptions {
   readonly name: string
   /** Where others reach it. */
   readonly address: string
-  /** The addresses of its pods. */
-  readonly podCIDR: string
-  /** What pods ask for the cluster's names; none: they ask whom the machine asks. */
-  readonly clusterDNS: readonly string[]
+  /** The addresses of its pods; undefined: the cluster gives the node a range. */
+  readonly podCIDR: string | undefined
+  /** The ranges of all pods of the cluster. */
+  readonly clusterCIDRs: readonly string[]
+  /** The address of the cluster's DNS Service, behind which the agent answers for its own pods; undefined: pods ask whom the machine asks. */
+  readonly clusterDNS: string | undefined
+  /** Of the agent's own server: logs, commands, statistics. 0: any free one. */
+  readonly agentPort: number
+  /** With what that server shows who it is, and whose certificates it takes. */
+  readonly servingCertFile: string
+  readonly servingKeyFile: string
+  readonly clientCaFile: string
+  /** The socket of a container runtime; undefined: one that is found, or a containerd of the agent's own. */
+  readonly criSocket: string | undefined
   /** Absolute; everything is below it: containerd, volumes, logs. */
   readonly dataDirectory: string
   /** The containers end with the agent, when that is asked to end. */
@@ -49,13 +59,18 @@ const texts = [
   'node-name',
   'node-address',
   'pod-cidr',
+  'cluster-cidr',
   'cluster-dns',
+  'tls-cert-file',
+  'tls-private-key-file',
+  'client-ca-file',
+  'cri-socket',
   'data-dir',
   'cpu',
   'memory',
   'seed',
 ] as const
-const wholeNumbers = ['simulated', 'pods', 'devices', 'events-per-second'] as const
+const wholeNumbers = ['agent-port', 'simulated', 'pods', 'devices', 'events-per-second'] as const
 const spans = [
   'start-delay-ms',
   'ready-delay-ms',
@@ -65,6 +80,9 @@ const spans = [
   'crash-after-ms',
 ] as const
 const rates = ['failure-rate', 'crash-rate', 'usage-share'] as const
+
+/** As kubelets have. */
+const agentPortDefault = 10_250
 
 type Name = (typeof texts | typeof wholeNumbers | typeof spans | typeof rates)[number]
 type Values = Readonly<Partial<Record<Name, string>>>
@@ -100,12 +118,21 @@ function connectionOf(values: Values): ConnectionOptions {
 function realOf(values: Values, stopPods: boolean): RealNodeOptions {
   const dataDirectory = values['data-dir']
   if (dataDirectory === undefined) throw new Error('--data-dir must name the folder of a real node')
-  const dns = values['cluster-dns']
+  const servingCertFile = values['tls-cert-file']
+  const servingKeyFile = values['tls-private-key-file']
+  if (servingCertFile === undefined || servingKeyFile === undefined)
+    throw new Error("--tls-cert-file and --tls-private-key-file must name the certificate of a real node's own server")
   return {
     name: values['node-name'] ?? hostNodeName(),
     address: values['node-address'] ?? hostAddress(),
-    podCIDR: values['pod-cidr'] ?? '10.244.0.0/24',
-    clusterDNS: dns === undefined ? [] : dns.split(','),
+    podCIDR: values['pod-cidr'],
+    clusterCIDRs: values['cluster-cidr']?.split(',') ?? [],
+    clusterDNS: values['cluster-dns'],
+    agentPort: values['agent-port'] === undefined ? agentPortDefault : wholeNumber('agent-port', values['agent-port']),
+    servingCertFile,
+    servingKeyFile,
+    clientCaFile: values['client-ca-file'] ?? values.ca ?? '',
+    criSocket: values['cri-socket'],
     dataDirectory: path.resolve(dataDirectory),
     stopPods,
   }

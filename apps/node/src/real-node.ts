@@ -1,55 +1,138 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { parseTime } from '@binnacle/apimachinery'
 import type { HttpClient } from '@binnacle/client'
 import { serviceAccounts, type TokenRequest } from '@binnacle/resources'
-import { CriClient } from './cri/cri-client.ts'
-import { PrivateContainerd } from './cri/private-containerd.ts'
+import { type ContainerRuntime, openContainerRuntime } from './cri/container-runtime.ts'
 import { Kubelet } from './kubelet/kubelet.ts'
 import type { IssuedToken, TokenWish } from './kubelet/service-account-tokens.ts'
 import type { Log } from './log.ts'
+import { claimMachine } from './machine-claim.ts'
+import { commandsIn } from './network/commands.ts'
+import { NodeNetwork } from './network/node-network.ts'
 import type { RealNodeOptions } from './options.ts'
+import { AgentServer } from './server/agent-server.ts'
+import { CriNodeRuntime } from './server/cri-node-runtime.ts'
+import { untilAnswered } from './until-answered.ts'
+
+/** How a real node is run. */
+export interface RealNodeRun {
+  readonly client: HttpClient
+  readonly options: RealNodeOptions
+  readonly log: Log
+  /** Gives up waiting for the server. */
+  readonly signal: AbortSignal
+}
 
 /** A node that runs containers. */
 export interface RealNode {
-  /** Ends the agent. With `stopPods` its containers end, too, and the containerd; otherwise both go on and the next agent takes them over. */
+  /** Ends the agent. With `stopPods` its containers end, too, and what was made for them; otherwise they go on and the next agent takes them over. */
   stop(): Promise<void>
 }
 
-const agentPort = 10250
 const podsMax = 110
+const clusterDomain = 'cluster.local'
 
 /**
- * Makes this machine a node of the cluster: a containerd of its own below the data directory, and a kubelet. Resolves once the node is registered and the
- * pods bound to it are being seen to.
- * @throws Error when containerd does not start, or the server's refusal.
+ * Makes this machine a node of the cluster: a container runtime, the pods' network, the agent's own server and a kubelet. Resolves once the node is
+ * registered and the pods bound to it are being seen to.
+ * @throws Error when this machine is a node already, or a part does not start; the server's refusal; the signal's reason.
  */
-export async function startRealNode(client: HttpClient, options: RealNodeOptions, log: Log): Promise<RealNode> {
-  const { name, address, clusterDNS, dataDirectory, podCIDR, stopPods } = options
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o755 })
-  const containerd = new PrivateContainerd(path.join(dataDirectory, 'containerd'))
-  await containerd.start()
-  const { cniConfDir, ipamDir, socket } = containerd.paths
-  writeFileSync(path.join(cniConfDir, '10-binnacle.conflist'), networkConfiguration(name, podCIDR, ipamDir))
-  const cri = new CriClient(socket)
-  const kubelet = new Kubelet({
-    client,
-    cri,
-    eventsSocket: socket,
-    node: { name, address, podsMax, agentPort, dataDirectory },
-    network: { nodeName: name, hostIP: address, clusterDNS, clusterDomain: 'cluster.local' },
-    log,
-    requestToken: (wish) => requestToken(client, wish),
-  })
-  await kubelet.start()
-  return {
-    async stop() {
-      await kubelet.stop()
-      if (stopPods) await kubelet.removeAllPods()
-      cri.close()
-      if (stopPods) await containerd.stop()
-    },
+export async function startRealNode({ client, options, log, signal }: RealNodeRun): Promise<RealNode> {
+  const release = await claimMachine()
+  const parts = new NodeParts(options.stopPods, release)
+  try {
+    await parts.start(client, options, log, signal)
+    return parts
+  } catch (error) {
+    await parts.stop().catch(() => undefined)
+    throw error
   }
+}
+
+/** What a real node is made of; stopped in the reverse of the order in which it was started, as far as it was. */
+class NodeParts implements RealNode {
+  readonly #stopPods: boolean
+  readonly #release: () => void
+  #runtime: ContainerRuntime | undefined
+  #server: AgentServer | undefined
+  #kubelet: Kubelet | undefined
+  #network: NodeNetwork | undefined
+
+  constructor(stopPods: boolean, release: () => void) {
+    this.#stopPods = stopPods
+    this.#release = release
+  }
+
+  async start(client: HttpClient, options: RealNodeOptions, log: Log, signal: AbortSignal): Promise<void> {
+    const { address, clusterDNS, criSocket, dataDirectory, name, podCIDR } = options
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o755 })
+    const runtime = await openContainerRuntime({ criSocket, nodeName: name, directory: dataDirectory, log })
+    this.#runtime = runtime
+    const { cri, socket, hasEvents, cniConfDir, ipamDir } = runtime
+    this.#server = this.#makeServer(options, runtime, log)
+    const agentPort = await this.#server.listen()
+    const kubelet = new Kubelet({
+      client,
+      cri,
+      eventsSocket: hasEvents ? socket : undefined,
+      node: { name, address, podsMax, podCIDR, agentPort, dataDirectory },
+      network: {
+        nodeName: name,
+        hostIP: address,
+        clusterDNS: clusterDNS === undefined ? [] : [clusterDNS],
+        clusterDomain,
+      },
+      log,
+      requestToken: (wish) => requestToken(client, wish),
+    })
+    this.#kubelet = kubelet
+    const node = await untilAnswered(() => kubelet.registration.register(), log, signal)
+    kubelet.registration.start()
+    this.#network = new NodeNetwork({
+      ...{ client, address, clusterDNS, cniConfDir, ipamDir, log },
+      nodeName: name,
+      clusterCIDRs: options.clusterCIDRs,
+      zone: clusterDomain,
+      run: commandsIn(),
+    })
+    await unlessAborted(this.#network.ready(node), signal)
+    await kubelet.start()
+  }
+
+  #makeServer(options: RealNodeOptions, { cri }: ContainerRuntime, log: Log): AgentServer {
+    return new AgentServer({
+      host: options.address,
+      port: options.agentPort,
+      certificate: readFileSync(options.servingCertFile, 'utf8'),
+      key: readFileSync(options.servingKeyFile, 'utf8'),
+      clientCa: readFileSync(options.clientCaFile, 'utf8'),
+      runtime: new CriNodeRuntime(cri, {
+        pods: () => this.#kubelet?.pods() ?? [],
+        sandboxOf: (uid) => this.#kubelet?.sandboxOf(uid),
+      }),
+      documents: {},
+      log,
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.close()
+    await this.#kubelet?.stop()
+    if (this.#stopPods) await this.#kubelet?.stopAllPods()
+    await this.#network?.stop()
+    if (this.#stopPods) await this.#network?.remove()
+    await this.#runtime?.close(this.#stopPods)
+    this.#release()
+  }
+}
+
+/** Waits, unless the wait is given up. @throws the signal's reason */
+async function unlessAborted<T>(wait: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(new DOMException('stopped', 'AbortError'))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  return await Promise.race([wait, promise]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 async function requestToken(client: HttpClient, wish: TokenWish): Promise<IssuedToken> {
@@ -63,23 +146,4 @@ async function requestToken(client: HttpClient, wish: TokenWish): Promise<Issued
   const key = { namespace, name: serviceAccount }
   const { status } = (await client.post(serviceAccounts, key, 'token', body)) as TokenRequest
   return { token: status?.token ?? '', expiresAtMs: parseTime(status?.expirationTimestamp) }
-}
-
-/** Each pod by a cable of its own to the machine, which routes: that way Services work whatever the machine's bridges filter. */
-function networkConfiguration(nodeName: string, podCIDR: string, ipamDir: string): string {
-  const ipam = {
-    type: 'host-local',
-    dataDir: ipamDir,
-    ranges: [[{ subnet: podCIDR }]],
-    routes: [{ dst: '0.0.0.0/0' }],
-  }
-  return JSON.stringify({
-    cniVersion: '0.4.0',
-    // The plugins' own notes are by this name, for the whole machine.
-    name: `binnacle-${nodeName}`,
-    plugins: [
-      { type: 'ptp', ipMasq: true, ipam },
-      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
-    ],
-  })
 }

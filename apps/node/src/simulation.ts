@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { StatusError } from '@binnacle/apimachinery'
 import { BatchedEventRecorder, type Client, Informer } from '@binnacle/client'
 import { leases, namespaces, nodes, nodeUsages, pods, resourceSlices } from '@binnacle/resources'
 import type { Log } from './log.ts'
@@ -7,6 +5,7 @@ import type { Pod } from './simulated/pod.ts'
 import { seededRandom } from './simulated/seeded-random.ts'
 import { SimulatedNodes } from './simulated/simulated-nodes.ts'
 import type { SimulationOptions } from './simulated/simulation-options.ts'
+import { untilAnswered } from './until-answered.ts'
 
 /** What a running simulation lets its process do. */
 export interface Simulation {
@@ -24,10 +23,6 @@ export interface SimulationRun {
   /** Gives up waiting for the server. */
   readonly signal: AbortSignal
 }
-
-/** First and longest pause between tries to reach the server. */
-const retryMs = 500
-const retryMaxMs = 10_000
 
 /**
  * Runs simulated nodes on a cluster. Resolves once they are registered and Ready and the pods bound to them are known.
@@ -81,18 +76,4 @@ export async function startSimulation({ client, options, seed, log, signal }: Si
 function containerPath(pod: Pod, name: string): string {
   const isInit = pod.spec.initContainers?.some((container) => container.name === name) === true
   return `spec.${isInit ? 'initContainers' : 'containers'}{${name}}`
-}
-
-/** Tries again while the server cannot be reached; an answer of the server is final. */
-async function untilAnswered(act: () => Promise<void>, log: Log, signal: AbortSignal): Promise<void> {
-  for (let pauseMs = retryMs; ; pauseMs = Math.min(retryMaxMs, pauseMs * 2)) {
-    try {
-      await act()
-      return
-    } catch (error) {
-      if (error instanceof StatusError && error.code < 500) throw error
-      log('warn', 'cannot register the nodes yet', { error: String(error) })
-      await sleep(pauseMs, undefined, { signal })
-    }
-  }
 }

@@ -76,6 +76,7 @@ export async function startTestApi(): Promise<TestApi> {
     {
       databaseUrl: database.url,
       host: '127.0.0.1',
+      advertiseAddress: '127.0.0.1',
       port: 0,
       plainHttpPort: 0,
       tlsCertificate: certificate,

@@ -42,7 +42,7 @@ export interface PodNetwork {
 }
 
 /** Marks our routes among others' (rtnetlink's `protocol`). */
-const routeProtocol = '77'
+export const routeProtocol = '77'
 const tunnelId = 1
 const tunnelPort = 8472
 /** What the tunnel's headers take of each packet; pods leave room for them, since any node may be behind a tunnel. */

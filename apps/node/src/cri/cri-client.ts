@@ -133,6 +133,12 @@ export class CriClient {
     return runtimeStatus?.conditions ?? []
   }
 
+  /** What the runtime tells of its own settings, as JSON; undefined when it tells nothing. Their form is the runtime's own. */
+  async configuration(): Promise<string | undefined> {
+    const { info } = await call(this.#runtime, 'Status', { verbose: true })
+    return info?.config
+  }
+
   /** Makes a sandbox with its network, and starts it. Returns its id. */
   async runPodSandbox(config: PodSandboxConfig, runtimeHandler = ''): Promise<string> {
     const { podSandboxId } = await call(this.#runtime, 'RunPodSandbox', { config, runtimeHandler }, startMsMax)

@@ -11,6 +11,8 @@ const socketPathBytesMax = 107
 const startMsMax = 30_000
 const stopMsMax = 20_000
 const pollMs = 20
+/** How often it is looked whether it still runs. */
+const watchMs = 500
 
 /** Where a private containerd keeps what. */
 export interface ContainerdPaths {
@@ -52,6 +54,7 @@ export function cniBinDir(): string {
 export class PrivateContainerd {
   readonly paths: ContainerdPaths
   readonly #directory: string
+  #watch: NodeJS.Timeout | undefined
 
   constructor(directory: string) {
     this.#directory = directory
@@ -74,6 +77,20 @@ export class PrivateContainerd {
     }
   }
 
+  /** Starts it again whenever it ends, until {@link leave} or {@link stop}. Containers do not notice. */
+  keep(onRestart: () => void): void {
+    this.#watch = setInterval(() => {
+      if (this.pid !== undefined) return
+      onRestart()
+      this.#spawn()
+    }, watchMs)
+  }
+
+  /** Looks after it no more. */
+  leave(): void {
+    clearInterval(this.#watch)
+  }
+
   /** The running daemon's process; undefined when there is none. */
   get pid(): number | undefined {
     const pid = readIfThere(this.paths.pid)?.trim()
@@ -84,6 +101,7 @@ export class PrivateContainerd {
 
   /** Ends the daemon, not the containers. */
   async stop(): Promise<void> {
+    this.leave()
     const { pid } = this
     if (pid === undefined) return
     process.kill(pid, 'SIGTERM')
@@ -94,14 +112,7 @@ export class PrivateContainerd {
 
   /** Brings in the images of an archive. */
   async importImage(archive: Buffer): Promise<void> {
-    const file = path.join(this.#directory, `import-${process.pid}-${Date.now()}.tar`)
-    writeFileSync(file, archive, { mode: 0o600 })
-    try {
-      const args = ['-a', this.paths.socket, '-n', 'k8s.io', 'images', 'import', '--no-unpack', file]
-      await promisify(execFile)('ctr', args, { timeout: startMsMax })
-    } finally {
-      rmSync(file, { force: true })
-    }
+    await importImage(this.paths.socket, archive, this.#directory)
   }
 
   #spawn(): void {
@@ -132,6 +143,18 @@ export class PrivateContainerd {
       await sleep(pollMs)
     }
     throw new Error(`containerd does not answer, see ${this.paths.log}`, { cause: problem })
+  }
+}
+
+/** Brings the images of an archive into the containerd of that socket. The folder is for a file meanwhile. @throws Error when `ctr` cannot. */
+export async function importImage(socket: string, archive: Buffer, folder: string): Promise<void> {
+  const file = path.join(folder, `import-${process.pid}-${Date.now()}.tar`)
+  writeFileSync(file, archive, { mode: 0o600 })
+  try {
+    const args = ['-a', socket, '-n', 'k8s.io', 'images', 'import', '--no-unpack', file]
+    await promisify(execFile)('ctr', args, { timeout: startMsMax })
+  } finally {
+    rmSync(file, { force: true })
   }
 }
 

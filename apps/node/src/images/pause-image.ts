@@ -3,10 +3,10 @@ import { imageArchive } from './image-archive.ts'
 /** What a sandbox's own container is made of. */
 export const pauseImage = 'binnacle.dev/pause:1'
 
-/** The archive of {@link pauseImage} for this machine. @throws Error on processors that no program is written for. */
-export function pauseImageArchive(): Buffer {
+/** The archive of {@link pauseImage}, or of the same under another name, for this machine. @throws Error on processors that no program is written for. */
+export function pauseImageArchive(reference = pauseImage): Buffer {
   return imageArchive({
-    reference: pauseImage,
+    reference,
     files: [{ path: 'pause', mode: 0o755, content: { data: pauseProgram(process.arch) } }],
     config: { Entrypoint: ['/pause'] },
   })

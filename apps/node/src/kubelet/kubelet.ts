@@ -51,6 +51,8 @@ const relistMs = 10_000
 const syncMs = 60_000
 /** How long the runtime is waited for after it has told of an end; then the next look at everything shows it. */
 const exitMsMax = 2000
+/** What containers have to end when the machine's node is shut down. */
+const shutdownGraceSeconds = 2
 
 /**
  * The kubelet of one node: registers it, runs the pods that are bound to it, and reports of both. Containers outlive it; another kubelet on the same
@@ -83,10 +85,10 @@ export class Kubelet {
     this.#context = this.#makeContext()
   }
 
-  /** Registers the node and begins to run its pods. Resolves once those that are known are being seen to. */
+  /** Registers the node, unless that is done, and begins to run its pods. Resolves once those that are known are being seen to. */
   async start(): Promise<void> {
     mkdirSync(this.#context.logsDirectory, { recursive: true, mode: 0o755 })
-    await this.registration.register()
+    if (this.registration.node === undefined) await this.registration.register()
     this.registration.start()
     await this.#context.view.relist()
     this.#services.start()
@@ -117,6 +119,20 @@ export class Kubelet {
     this.#context.probes.stop()
     this.#references.stop()
     await this.#recorder.flush()
+  }
+
+  /**
+   * Ends all containers of the node, without a word to the cluster, as if the machine were shut down: another kubelet on the same directories finds what
+   * ended and goes on from there. Nothing runs and nothing is mounted afterwards. Call after {@link stop}.
+   */
+  async stopAllPods(): Promise<void> {
+    const { cgroups, cri, volumes } = this.#context
+    const running = (await cri.listContainers()).filter(({ state }) => state === 'CONTAINER_RUNNING')
+    await Promise.allSettled(running.map(({ id }) => cri.stopContainer(id, shutdownGraceSeconds)))
+    await Promise.all((await cri.listPodSandboxes()).map(({ id }) => cri.stopPodSandbox(id)))
+    await Promise.all([...this.#workers.values()].map((worker) => worker.idle()))
+    await volumes.unmountAll()
+    cgroups.removeAll()
   }
 
   /** Ends all containers of the node at once, without a word to the cluster, and what was made for them. Call after {@link stop}. */

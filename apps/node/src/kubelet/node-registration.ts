@@ -17,6 +17,8 @@ const leaseSeconds = 40
 const renewMs = (leaseSeconds * 1000) / 4
 /** How often the node is looked at, and how often its status is written although nothing changed (`nodeStatusUpdateFrequency`, `…Report…`). */
 const lookMs = 10_000
+/** And while it is not ready, so that it is told soon when it is. */
+const lookUnreadyMs = 500
 const reportMs = 5 * 60_000
 
 /** Makes a node known to the cluster and keeps its status and its lease current. */
@@ -27,6 +29,7 @@ export class NodeRegistration {
   readonly #log: Log
   readonly #timers = new Set<NodeJS.Timeout>()
   #node: Node | undefined
+  #isStarted = false
   #isStopped = false
 
   constructor(client: Client, cri: CriClient, facts: NodeFacts, log: Log) {
@@ -48,7 +51,7 @@ export class NodeRegistration {
 
   /** Registers the node, or takes over one of that name, with status and lease. @throws the server's refusal. */
   async register(): Promise<Node> {
-    const { name } = this.#facts
+    const { name, podCIDR } = this.#facts
     const labels = nodeLabels(this.#facts)
     const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
     const key = { namespace: '', name }
@@ -57,6 +60,7 @@ export class NodeRegistration {
         apiVersion: 'v1',
         kind: 'Node',
         metadata: { name, labels, annotations },
+        ...(podCIDR === undefined ? {} : { spec: { podCIDR, podCIDRs: [podCIDR] } }),
       })
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
@@ -70,8 +74,16 @@ export class NodeRegistration {
 
   /** Keeps status and lease current from now on. */
   start(): void {
-    this.#every(lookMs, () => this.#writeStatus())
-    this.#every(renewMs, () => this.#renewLease())
+    if (this.#isStarted) return
+    this.#isStarted = true
+    this.#every(
+      () => (this.#isReady ? lookMs : lookUnreadyMs),
+      () => this.#writeStatus(),
+    )
+    this.#every(
+      () => renewMs,
+      () => this.#renewLease(),
+    )
   }
 
   stop(): void {
@@ -79,13 +91,17 @@ export class NodeRegistration {
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
-  #every(periodMs: number, act: () => Promise<void>): void {
+  get #isReady(): boolean {
+    return this.#node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
+  }
+
+  #every(periodMs: () => number, act: () => Promise<void>): void {
     const next = (): void => {
       const timer = setTimeout(async () => {
         this.#timers.delete(timer)
         await act().catch((error: unknown) => this.#log('warn', 'cannot report the node', { error: String(error) }))
         if (!this.#isStopped) next()
-      }, periodMs)
+      }, periodMs())
       this.#timers.add(timer)
     }
     next()

@@ -20,6 +20,8 @@ export interface NodeFacts {
   readonly name: string
   readonly address: string
   readonly podsMax: number
+  /** The addresses of its pods, where nobody gives nodes their ranges; undefined: the cluster does. */
+  readonly podCIDR?: string | undefined
   readonly agentPort: number
   /** Whose file system holds volumes and images. */
   readonly dataDirectory: string
@@ -49,10 +51,24 @@ export function hostNodeName(): string {
   return hostname().toLowerCase()
 }
 
-/** The machine's first IPv4 address that others can reach; the loopback address where it has no other. */
+/**
+ * The IPv4 address by which others reach this machine: of the device that the default route leaves by, else the first that is no loopback address (the
+ * machine's pods have devices, too). The loopback address where it has no other.
+ */
 export function hostAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
+  const devices = networkInterfaces()
+  const addressOf = (device: string): string | undefined =>
+    devices[device]?.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+  const names = [...defaultDevices(readText('/proc/net/route')), ...Object.keys(devices)]
+  return names.map(addressOf).find((address) => address !== undefined) ?? '127.0.0.1'
+}
+
+/** The devices of default routes, as the kernel lists routes: device, destination, …, mask in the eighth column. */
+function defaultDevices(table: string): string[] {
+  const rows = table.split('\n').map((line) => line.split('\t'))
+  return rows
+    .filter(([, destination, , , , , , mask]) => destination === '00000000' && mask === '00000000')
+    .map(([device = '']) => device)
 }
 
 /** A node's status (kubelet `nodestatus` setters). `old`: as last written, whose times of transition stay while nothing changes. */

@@ -10,6 +10,8 @@ export const podNameLabel = 'io.kubernetes.pod.name'
 export const podNamespaceLabel = 'io.kubernetes.pod.namespace'
 /** The pod's uid. */
 export const podUIDLabel = 'io.kubernetes.pod.uid'
+/** The node whose agent made a sandbox. */
+export const nodeNameLabel = 'binnacle.dev/node'
 /** The container's name in the pod. */
 export const containerNameLabel = 'io.kubernetes.container.name'
 /** The annotation with the hash of what a container was made of. */

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Container } from '@binnacle/resources'
 import type { DNSConfig, NamespaceOption, PodSandboxConfig, PortMapping, SecurityProfile } from '../cri/messages.ts'
 import type { Pod } from './pod.ts'
-import { podNameLabel, podNamespaceLabel, podUIDLabel } from './runtime-view.ts'
+import { nodeNameLabel, podNameLabel, podNamespaceLabel, podUIDLabel } from './runtime-view.ts'
 
 /** What all sandboxes of a node have in common. */
 export interface NodeNetwork {
@@ -65,7 +65,13 @@ export function sandboxConfig(
     logDirectory: places.logDirectory,
     ...(dnsConfig === undefined ? {} : { dnsConfig }),
     portMappings: portMappings(pod),
-    labels: { ...labels, [podNameLabel]: name, [podNamespaceLabel]: namespace, [podUIDLabel]: uid },
+    labels: {
+      ...labels,
+      [podNameLabel]: name,
+      [podNamespaceLabel]: namespace,
+      [podUIDLabel]: uid,
+      [nodeNameLabel]: network.nodeName,
+    },
     annotations,
     linux: {
       cgroupParent: places.cgroupParent,

@@ -66,6 +66,11 @@ export class PodVolumes {
     rmSync(directory, { recursive: true, force: true })
   }
 
+  /** Takes down what is mounted of all pods; files on the disk stay. */
+  async unmountAll(): Promise<void> {
+    for (const place of mountsBelow(this.#podsDirectory)) await run('umount', [place], { timeout: commandMsMax })
+  }
+
   /** Removes all that is left of the pod. */
   async removePod(podUID: string): Promise<void> {
     await this.unmountVolumes(podUID)
