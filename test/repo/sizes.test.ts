@@ -55,7 +55,7 @@ it.each([
   ],
   [operating, '| `--port N` | 6443 |', start, "wholeNumber('port', values.port, 65_535) ?? 6443"],
   [operating, '| `--data-dir DIR` | `.binnacle` |', start, "?? '.binnacle'"],
-  [operating, '| `--simulated-nodes N` | 10 |', start, '10_000) ?? 10'],
+  [operating, '| `--simulated-nodes N` | 10 |', start, 'simulatedNodesDefault = 10'],
   [operating, '| `--dashboard-port N` | 3000 |', 'apps/binnacle/src/cluster.ts', 'dashboardPortDefault = 3000'],
   [simulated, '| `--simulated N` | 10 |', simulation, 'nodes: 10,'],
   [simulated, '| `--cpu QUANTITY` | 32 |', simulation, "cpu: '32'"],

@@ -13,18 +13,26 @@ const read = (file: string): string => readFileSync(file, 'utf8')
 
 beforeAll(async () => {
   mkdirSync(directory.file('pki'))
-  await ensureCertificates(directory)
+  await ensureCertificates(directory, 'node-a')
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('ensureCertificates', () => {
   it('signs the server and the clients with the own authority', () => {
     const ca = new X509Certificate(read(directory.caCertificate))
-    for (const name of ['apiserver', 'kubelet', 'admin', 'apiserver-kubelet-client', 'simulated-nodes']) {
+    for (const name of ['apiserver', 'kubelet', 'admin', 'apiserver-kubelet-client', 'simulated-nodes', 'node']) {
       const certificate = new X509Certificate(read(directory.pki(`${name}.crt`)))
       expect(certificate.verify(ca.publicKey)).toBe(true)
       expect(certificate.checkPrivateKey(createPrivateKey(read(directory.pki(`${name}.key`))))).toBe(true)
     }
+  })
+
+  it('names the node, and makes its certificates anew when the node is called otherwise', async () => {
+    const subjects = () =>
+      ['node', 'kubelet'].map((name) => new X509Certificate(read(directory.pki(`${name}.crt`))).subject)
+    expect(subjects()).toEqual(Array(2).fill('O=system:nodes\nCN=system:node:node-a'))
+    await ensureCertificates(directory, 'node-b')
+    expect(subjects()).toEqual(Array(2).fill('O=system:nodes\nCN=system:node:node-b'))
   })
 
   it('names the admin and its group as kubeadm does', () => {
@@ -64,7 +72,7 @@ describe('ensureCertificates', () => {
       directory.adminToken,
     ]
     const before = files.map(read)
-    await ensureCertificates(directory)
+    await ensureCertificates(directory, 'node-a')
     expect(files.map(read)).toEqual(before)
   })
 })

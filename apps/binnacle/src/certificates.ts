@@ -26,12 +26,6 @@ const clients: Record<string, Subject> = {
   // Who the API server is to node agents; kubeadm's names.
   'apiserver-kubelet-client': { user: 'kube-apiserver-kubelet-client', groups: ['kubeadm:cluster-admins'] },
   'simulated-nodes': { user: 'system:simulated-nodes', groups: ['system:nodes'] },
-  node: { user: `system:node:${nodeName()}`, groups: ['system:nodes'] },
-}
-
-/** This machine's name as a node. */
-export function nodeName(): string {
-  return hostname().toLowerCase()
 }
 
 interface Authority {
@@ -39,17 +33,15 @@ interface Authority {
   readonly key: webcrypto.CryptoKey
 }
 
-/** Makes sure that every key and certificate that Binnacle needs is in the data directory and valid. */
-export async function ensureCertificates(directory: DataDirectory): Promise<void> {
+/** Makes sure that every key and certificate that Binnacle needs is in the data directory and valid. `nodeName`: of this machine. */
+export async function ensureCertificates(directory: DataDirectory, nodeName: string): Promise<void> {
   x509.cryptoProvider.set(webcrypto as never)
   const authority = await ensureAuthority(directory)
   await ensureServerCertificate(directory, authority, 'apiserver', [{ CN: ['binnacle-apiserver'] }])
+  const nodeUser = `system:node:${nodeName}`
   // Of the node agent on this machine; those of other machines are signed on request.
-  await ensureServerCertificate(directory, authority, 'kubelet', [
-    { O: ['system:nodes'] },
-    { CN: [`system:node:${nodeName()}`] },
-  ])
-  for (const [name, subject] of Object.entries(clients))
+  await ensureServerCertificate(directory, authority, 'kubelet', [{ O: ['system:nodes'] }, { CN: [nodeUser] }])
+  for (const [name, subject] of Object.entries({ ...clients, node: { user: nodeUser, groups: ['system:nodes'] } }))
     await ensureClientCertificate(directory, authority, name, subject)
   await ensureServiceAccountKey(directory)
   ensureAdminToken(directory)
@@ -89,7 +81,7 @@ async function ensureServerCertificate(
   name: x509.JsonName,
 ): Promise<void> {
   const names = serverNames()
-  const wanted = names.map((name) => `${name.type}:${name.value}`).join(',')
+  const wanted = [...name.flatMap(({ CN = [] }) => CN), ...names.map(({ type, value }) => `${type}:${value}`)].join(',')
   const namesFile = directory.pki(`${file}.names`)
   const current = existsSync(namesFile) ? readFileSync(namesFile, 'utf8') : ''
   if (current === wanted && isFresh(directory.pki(`${file}.crt`))) return
@@ -129,7 +121,8 @@ async function ensureClientCertificate(
   file: string,
   subject: Subject,
 ): Promise<void> {
-  if (isFresh(directory.pki(`${file}.crt`))) return
+  const certificate = directory.pki(`${file}.crt`)
+  if (isFresh(certificate) && userOf(certificate) === subject.user) return
   const name = [...subject.groups.map((group) => ({ O: [group] })), { CN: [subject.user] }]
   await sign(directory, authority, { file, name, usage: x509.ExtendedKeyUsage.clientAuth, extensions: [] })
 }
@@ -187,6 +180,10 @@ function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
 function isFresh(file: string): boolean {
   if (!existsSync(file)) return false
   return new x509.X509Certificate(readFileSync(file, 'utf8')).notAfter.getTime() > Date.now() + renewBeforeMs
+}
+
+function userOf(file: string): string | undefined {
+  return new x509.X509Certificate(readFileSync(file, 'utf8')).subjectName.getField('CN')[0]
 }
 
 async function readKey(file: string): Promise<webcrypto.CryptoKey> {

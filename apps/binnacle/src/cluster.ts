@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { ensureCertificates, nodeName } from './certificates.ts'
+import { ensureCertificates } from './certificates.ts'
 import {
   DataDirectory,
   type Endpoints,
@@ -77,7 +77,7 @@ export class Cluster {
     claimDataDirectory(this.#directory)
     this.#claimed = true
     await this.#checkPorts()
-    await step('Keys and certificates', () => ensureCertificates(this.#directory))
+    await step('Keys and certificates', () => ensureCertificates(this.#directory, this.#options.nodeName))
     this.#nodeAddress = await this.#prepareNode()
     const databaseUrl = this.#options.databaseUrl ?? (await step('Postgres', () => this.#startPostgres()))
     const api = await step('API server', () => this.#startProcess(this.#apiSpec(databaseUrl)))
@@ -137,7 +137,7 @@ export class Cluster {
     const address = this.#nodeAddress
     if (address !== undefined) {
       try {
-        await step(`Node ${nodeName()}`, () => this.#startProcess(this.#realNodeSpec(server, address)))
+        await step(`Node ${this.#options.nodeName}`, () => this.#startProcess(this.#realNodeSpec(server, address)))
       } catch (error) {
         if (!(error instanceof PlainError) || this.#stopping) throw error
         await this.#stops.pop()?.()
@@ -235,7 +235,7 @@ export class Cluster {
 
   #realNodeSpec(server: string, address: string): ProcessSpec {
     const pki = (name: string): string => this.#directory.pki(name)
-    const { criSocket } = this.#options
+    const { criSocket, nodeName } = this.#options
     return {
       ...this.#process('node', 'apps/node/src/main.ts'),
       stopMsMax: nodeStopMsMax,
@@ -243,7 +243,7 @@ export class Cluster {
         ...flags({
           server,
           ca: this.#directory.caCertificate,
-          'node-name': nodeName(),
+          'node-name': nodeName,
           'node-address': address,
           'client-cert': pki('node.crt'),
           'client-key': pki('node.key'),

@@ -7,7 +7,9 @@ describe('parseOptions', () => {
       dataDir: '/srv/app/.binnacle',
       port: 6443,
       databaseUrl: undefined,
-      simulatedNodes: 10,
+      node: 'auto',
+      install: true,
+      simulatedNodes: undefined,
       simulatedDevices: 0,
       dashboard: true,
       detach: false,
@@ -24,6 +26,13 @@ describe('parseOptions', () => {
       'postgres://h/db',
       '--scheduler-config',
       'scheduler.yaml',
+      '--node',
+      'real',
+      '--node-name',
+      'box',
+      '--no-install',
+      '--cri-socket',
+      '/run/c.sock',
       '--simulated-nodes',
       '3',
       '--simulated-devices',
@@ -36,6 +45,10 @@ describe('parseOptions', () => {
       port: 0,
       databaseUrl: 'postgres://h/db',
       schedulerConfig: '/srv/scheduler.yaml',
+      node: 'real',
+      nodeName: 'box',
+      install: false,
+      criSocket: '/run/c.sock',
       simulatedNodes: 3,
       simulatedDevices: 4,
       dashboard: false,
@@ -43,10 +56,17 @@ describe('parseOptions', () => {
     })
   })
 
+  it('simulates nodes alone where they are asked for and nothing is said of this machine', () => {
+    expect(parseOptions(['--simulated-nodes', '3'], '/').node).toBe('simulated')
+    expect(parseOptions(['--simulated-nodes', '3', '--node', 'auto'], '/').node).toBe('auto')
+  })
+
   it.each([
     [['--port', 'x'], "--port takes a whole number from 0 to 65535, not 'x'."],
     [['--port', '70000'], "--port takes a whole number from 0 to 65535, not '70000'."],
     [['--database-url', 'mysql://x'], "--database-url takes a URL that begins with postgres://, not 'mysql://x'."],
+    [['--node', 'virtual'], "--node takes real, simulated or auto, not 'virtual'."],
+    [['--node-name', 'No Name'], "--node-name takes lower case letters, digits, '-' and '.', not 'No Name'."],
     [['--colour'], "Unknown option '--colour'. See 'npm start -- --help'."],
   ])('refuses %j with one sentence', (args, message) => {
     expect(() => parseOptions(args, '/')).toThrow(new PlainError(message))

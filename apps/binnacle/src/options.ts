@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import path from 'node:path'
 
@@ -19,6 +20,8 @@ export interface StartOptions {
   readonly schedulerConfig: string | undefined
   /** Whether this machine is a node that runs containers: as asked for; `auto`: where it can. */
   readonly node: NodeChoice
+  /** This machine's name as a node. */
+  readonly nodeName: string
   /** Packages that a real node needs may be installed. */
   readonly install: boolean
   /** The socket of the container runtime that a real node uses; undefined: one that it finds, or one of its own. */
@@ -58,6 +61,7 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --scheduler-config FILE a KubeSchedulerConfiguration in YAML: profiles, plugins and their arguments
   --node KIND             real: this machine is a node that runs containers; simulated: it is not; auto (default):
                           real as root on Linux, unless simulated nodes are asked for
+  --node-name NAME        what the node is called (default: the machine's name)
   --no-install            do not install packages that a real node needs
   --cri-socket FILE       the container runtime of a real node (default: a free one of this machine, or an own containerd)
   --simulated-nodes N     how many simulated nodes to run (default 10; none beside a real node)
@@ -94,6 +98,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     runtimeConfig: values['runtime-config'],
     schedulerConfig: schedulerConfig === undefined ? undefined : path.resolve(workingDirectory, schedulerConfig),
     node: nodeChoice(values.node, values['simulated-nodes']),
+    nodeName: nodeName(values['node-name']),
     install: values['no-install'] !== true,
     criSocket: values['cri-socket'],
     simulatedNodes: wholeNumber('simulated-nodes', values['simulated-nodes'], 10_000),
@@ -112,6 +117,12 @@ function nodeChoice(text: string | undefined, simulatedNodes: string | undefined
   return text
 }
 
+function nodeName(text = hostname().toLowerCase()): string {
+  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(text) || text.length > 63)
+    throw new PlainError(`--node-name takes lower case letters, digits, '-' and '.', not '${text}'.`)
+  return text
+}
+
 function parseFlags(args: readonly string[]) {
   try {
     return parseArgs({
@@ -125,6 +136,7 @@ function parseFlags(args: readonly string[]) {
         'runtime-config': { type: 'string' },
         'scheduler-config': { type: 'string' },
         node: { type: 'string' },
+        'node-name': { type: 'string' },
         'no-install': { type: 'boolean' },
         'cri-socket': { type: 'string' },
         'simulated-nodes': { type: 'string' },

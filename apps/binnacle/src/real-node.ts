@@ -42,7 +42,8 @@ export async function prepareRealNode({ install, criSocket, note }: NodePreparat
   if (wanted.length > 0) {
     const text = wanted.join(', ')
     if (!install) return { missing: `packages are missing (${text}), and --no-install was given` }
-    if (!hasProgram('apt-get')) return { missing: `packages are missing (${text}), and there is no apt-get to install them` }
+    if (!hasProgram('apt-get'))
+      return { missing: `packages are missing (${text}), and there is no apt-get to install them` }
     note(`Installing Debian packages that a node needs: ${text} (--no-install leaves that)`)
     const problem = installPackages(wanted)
     if (problem !== undefined) return { missing: `packages could not be installed (${text}): ${problem}` }

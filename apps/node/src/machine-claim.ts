@@ -12,7 +12,9 @@ export async function claimMachine(): Promise<() => void> {
   const server: Server = createServer((socket) => socket.destroy())
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', ({ code, message }: NodeJS.ErrnoException) =>
-    reject(new Error(code === 'EADDRINUSE' ? 'this machine is already a node: another node agent runs on it' : message)),
+    reject(
+      new Error(code === 'EADDRINUSE' ? 'this machine is already a node: another node agent runs on it' : message),
+    ),
   )
   server.listen(claimName, resolve)
   await promise

@@ -44,7 +44,7 @@ export async function startRealNode({ client, options, log, signal }: RealNodeRu
     await parts.start(client, options, log, signal)
     return parts
   } catch (error) {
-    await parts.stop().catch(() => undefined)
+    await parts.giveUp().catch(() => undefined)
     throw error
   }
 }
@@ -116,12 +116,22 @@ class NodeParts implements RealNode {
   }
 
   async stop(): Promise<void> {
+    await this.#end(this.#stopPods)
+  }
+
+  /** After a start that failed: pods of an agent before this one go on, for the next one. */
+  async giveUp(): Promise<void> {
+    const sandboxes = await this.#runtime?.cri.listPodSandboxes()
+    await this.#end(this.#stopPods && sandboxes?.length === 0)
+  }
+
+  async #end(isCleared: boolean): Promise<void> {
     await this.#server?.close()
     await this.#kubelet?.stop()
-    if (this.#stopPods) await this.#kubelet?.stopAllPods()
+    if (isCleared) await this.#kubelet?.stopAllPods()
     await this.#network?.stop()
-    if (this.#stopPods) await this.#network?.remove()
-    await this.#runtime?.close(this.#stopPods)
+    if (isCleared) await this.#network?.remove()
+    await this.#runtime?.close(isCleared)
     this.#release()
   }
 }

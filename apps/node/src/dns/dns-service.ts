@@ -28,7 +28,15 @@ const ports = [
  * the node. Each endpoint is hinted for its node, so that pods ask the server beside them.
  */
 export async function publishDns({ client, node, port, clusterIP }: DnsPublication): Promise<void> {
-  await createUnlessThere(client, services, dnsService(clusterIP))
+  // Asked for first: that its address is taken would be the answer to making it again, as of kube-apiserver.
+  const isThere = await client.get(services, { namespace, name: serviceName }).then(
+    () => true,
+    (error: unknown) => {
+      if (hasReason(error, 'NotFound')) return false
+      throw error
+    },
+  )
+  if (!isThere) await createUnlessThere(client, services, dnsService(clusterIP))
   for (const slice of dnsSlices(node, port)) {
     const key = { namespace, name: slice.metadata.name ?? '' }
     if (await createUnlessThere(client, endpointSlices, slice)) continue

@@ -372,7 +372,8 @@ export class PodWorker {
     const own = { ...status, conditions: status.conditions?.filter(({ type }) => ownConditions.has(type)) ?? [] }
     if (jsonEqual(own, this.#written)) return
     const { namespace = '', name } = this.#pod.metadata
-    const patch = { type: 'strategic', body: { metadata: { uid: this.#uid }, status: own } } as const
+    const body = { metadata: { uid: this.#uid }, status: withWholeLists(own) }
+    const patch = { type: 'strategic', body } as const
     try {
       const written = await client.patch(pods, { namespace, name }, patch, { subresource: 'status' })
       this.#written = own
@@ -397,4 +398,10 @@ export class PodWorker {
       if (!isReady && !inUse.has(id)) await cri.removePodSandbox(id)
     }
   }
+}
+
+/** A pod that is started anew has another address: what a patch does not name of such lists would stay. */
+function withWholeLists(status: PodStatus): Record<string, unknown> {
+  const whole = (list: readonly object[] | undefined): object[] => [...(list ?? []), { $patch: 'replace' }]
+  return { ...status, podIPs: whole(status.podIPs), hostIPs: whole(status.hostIPs) }
 }

@@ -55,8 +55,7 @@ export class NodeNetwork {
   async ready(node: Node): Promise<void> {
     const { client, clusterDNS } = this.#options
     const port = await this.#dns?.ready
-    if (port !== undefined && clusterDNS !== undefined)
-      await publishDns({ client, node, port, clusterIP: clusterDNS })
+    if (port !== undefined && clusterDNS !== undefined) await publishDns({ client, node, port, clusterIP: clusterDNS })
     await Promise.all([this.#pods.ready, this.#proxy.synced, this.#policies.synced])
   }
 
@@ -68,7 +67,9 @@ export class NodeNetwork {
   /** Takes everything out of the kernel. Call after {@link stop}, when no pod runs any more. */
   async remove(): Promise<void> {
     const { run } = this.#options
-    const tables = families.flatMap((family) => [proxyTable, policyTable, outboundTable].map((name) => `${family} ${name}`))
+    const tables = families.flatMap((family) =>
+      [proxyTable, policyTable, outboundTable].map((name) => `${family} ${name}`),
+    )
     // Adding first: a table that is not there cannot be deleted.
     await run('nft', ['-f', '-'], tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(''))
     for (const flag of ['-4', '-6'])
