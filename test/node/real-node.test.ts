@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { Pod } from '@binnacle/resources'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { eventually, type Product, root } from '../fixtures/product.ts'
+import { eventually, type Product, root, startProduct } from '../fixtures/product.ts'
 import { realNodeMissing, RealMachine } from '../fixtures/real-node.ts'
 
 /** The whole product with this machine as its node, by kubectl: real containers, real packets, and what happens when parts of it die. */
@@ -184,6 +184,19 @@ describe.skipIf(realNodeMissing !== undefined)('the product on real containers',
       expect(pod.status?.phase).toBe('Failed')
       expect(containerOf(pod)?.state?.terminated?.exitCode).toBe(3)
     })
+  })
+
+  it('is the only node of its machine: another product there simulates nodes, and says why', () => {
+    const other = startProduct(['--node', 'auto', '--node-name', 'other', '--no-dashboard'], machine.prefix)
+    try {
+      expect(other.output).toMatch(
+        /this machine is already a node: another node agent runs on it.* Nodes are simulated\./,
+      )
+      expect(other.output).toMatch(/✓ 10 simulated nodes/)
+    } finally {
+      other.remove()
+    }
+    expect(machine.run('nft', 'list', 'tables')).toContain('binnacle-proxy')
   })
 
   it('leaves nothing behind when it is stopped, and starts the pods again as after a reboot of the machine', async () => {
