@@ -1,7 +1,5 @@
 import { formatTime, isAlreadyExists, isConflict, type KubernetesObject, semanticEqual } from '@binnacle/apimachinery'
 import {
-  clusterRoleBindings,
-  clusterRoles,
   configMaps,
   endpoints,
   endpointSlices,
@@ -13,7 +11,7 @@ import {
   storageClasses,
 } from '@binnacle/resources'
 import type { ApiServer } from './api-server.ts'
-import { userRoles } from './bootstrap-roles.ts'
+import { reconcilePolicy } from './bootstrap-policy/reconcile-policy.ts'
 import { ownRequest } from './own-request.ts'
 
 /** Where this API process can be reached, for the Service `kubernetes`. */
@@ -51,8 +49,7 @@ export async function bootstrapCluster(server: ApiServer, advertised: Advertised
     ),
     ensure(server, storageClasses as ResourceDefinition, standardClass),
     ensure(server, configMaps as ResourceDefinition, tokenTracking()),
-    ...[clusterAdmin, ...userRoles].map((role) => ensure(server, clusterRoles as ResourceDefinition, role)),
-    ensure(server, clusterRoleBindings as ResourceDefinition, clusterAdminBinding),
+    reconcilePolicy(server),
     ensure(
       server,
       serviceCidrs as ResourceDefinition,
@@ -101,28 +98,6 @@ function tokenTracking(): KubernetesObject {
   const metadata = { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' }
   return object('v1', 'ConfigMap', metadata, { data: { since: formatTime(Date.now()).slice(0, 10) } })
 }
-
-const bootstrapLabels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
-const clusterAdmin = object(
-  'rbac.authorization.k8s.io/v1',
-  'ClusterRole',
-  { name: 'cluster-admin', labels: bootstrapLabels },
-  {
-    rules: [
-      { apiGroups: ['*'], resources: ['*'], verbs: ['*'] },
-      { nonResourceURLs: ['*'], verbs: ['*'] },
-    ],
-  },
-)
-const clusterAdminBinding = object(
-  'rbac.authorization.k8s.io/v1',
-  'ClusterRoleBinding',
-  { name: 'cluster-admin', labels: bootstrapLabels },
-  {
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
-    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:masters' }],
-  },
-)
 
 function firstAddress(cidr: string): string {
   const parts = (cidr.split('/')[0] as string).split('.').map(Number)
