@@ -10,6 +10,7 @@ import {
   decodeBatch,
   encodeBatchResults,
   fieldExtractions,
+  followDefinitions,
   noteTokenUse,
 } from '@binnacle/apiserver'
 import { builtInRegistry } from '@binnacle/resources'
@@ -32,7 +33,7 @@ import {
   negotiateAggregated,
 } from './rest/discovery.ts'
 import { OpenApi } from './rest/openapi.ts'
-import { matchRoute } from './rest/routes.ts'
+import { matchRoute, type ResourceRoute } from './rest/routes.ts'
 import { serveResource } from './rest/verbs.ts'
 import { WatchStreams } from './rest/watch-stream.ts'
 import { NodeConnections } from './streaming/node-connection.ts'
@@ -70,6 +71,7 @@ export async function startApiProcess(
     ...storeOptions,
   })
   try {
+    followDefinitions(store, registry)
     const authenticator = new Authenticator({
       store,
       tokenFile: config.tokenFile,
@@ -187,7 +189,7 @@ class RunningApi implements ApiProcess {
     const proxied = matchProxy(path)
     if (proxied !== undefined) return await this.#proxy.serve(exchange, proxied)
     if (path.startsWith('/api/') || path.startsWith('/apis/')) {
-      const route = matchRoute(this.server.registry, path)
+      const route = matchRoute(this.server.registry, path) ?? (await this.#matchNewest(path))
       if (route !== undefined)
         return await serveResource(
           { server: this.server, watches: this.#watches, podStreams: this.#podStreams },
@@ -197,6 +199,14 @@ class RunningApi implements ApiProcess {
     }
     if (path === '/graphql') return await this.#parts.graphql.handle(exchange.incoming, exchange.outgoing, exchange)
     await this.#routeRest(exchange, path)
+  }
+
+  // What is not known here may have been defined at another process a moment ago.
+  async #matchNewest(path: string): Promise<ResourceRoute | undefined> {
+    if (!/^\/apis\/[^/]+\.[^/]+\/[^/]+\/[^/]/.test(path) || path === '/apis/binnacle.dev/v1/writes') return undefined
+    const { generation } = this.server.registry
+    await this.#parts.store.linearize()
+    return this.server.registry.generation === generation ? undefined : matchRoute(this.server.registry, path)
   }
 
   async #routeRest(exchange: Exchange, path: string): Promise<void> {

@@ -35,6 +35,7 @@ export interface FieldSchema {
   /** Server-side-apply merge behaviour of lists and maps (`x-kubernetes-list-type`, `-list-map-keys`, `-map-type`). */
   readonly listType?: 'atomic' | 'set' | 'map'
   readonly listMapKeys?: readonly string[]
+  /** `granular` for a field of any JSON: its objects have parts with owners of their own. */
   readonly mapType?: 'atomic' | 'granular'
   /** Strategic merge (`x-kubernetes-patch-strategy`, `-patch-merge-key`). */
   readonly patchStrategy?: readonly ('merge' | 'replace' | 'retainKeys')[]
@@ -50,6 +51,8 @@ export interface ObjectSchema {
   readonly byName: ReadonlyMap<string, FieldSchema>
   /** True when the object has no parts that could have owners of their own (`x-kubernetes-map-type: atomic`). */
   readonly atomic?: true
+  /** True when no field exists unless it is given: custom kinds, which are no structs of Go. */
+  readonly allOptional?: true
   /** True when undeclared fields are kept (custom resources with `x-kubernetes-preserve-unknown-fields`). */
   readonly preserveUnknownFields?: boolean
 }

@@ -3,7 +3,6 @@ import {
   badRequest,
   checkConfiguration,
   conflict,
-  decodeStructural,
   invalid,
   isAlreadyExists,
   isNotFound,
@@ -15,7 +14,7 @@ import {
 import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
 import type { ApplyRequest, RequestContext, WriteAnswer } from './api-server.ts'
 import { cloneJson } from './clone-json.ts'
-import { decodeBody } from './decode-body.ts'
+import { decodeBody, decodeObject } from './decode-body.ts'
 import { managedWrite } from './managed-fields.ts'
 import { currentObject } from './optimistic-write.ts'
 import { createObject, updateObject, type WriteEnvironment } from './write-path.ts'
@@ -74,8 +73,11 @@ function decodeConfiguration(
   const { kind, apiVersion } = (body ?? {}) as Partial<KubernetesObject>
   if (!kind) throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(body)?.slice(0, 200)}'`)
   if (!apiVersion) throw badRequest(`Object 'apiVersion' is missing in '${JSON.stringify(body)?.slice(0, 200)}'`)
-  const config = decodeBody(request, definition, env.registry.schemas, cloneJson(body), { fieldValidation: 'Ignore' })
-  const { unknownFields } = decodeStructural(definition.schema, env.registry.schemas, body as Record<string, unknown>)
+  const config = decodeBody(request, definition, env.registry.schemas, cloneJson(body), {
+    fieldValidation: 'Ignore',
+    isConfiguration: true,
+  })
+  const { unknownFields } = decodeObject(definition, env.registry.schemas, body as Record<string, unknown>, true)
   const where = `${key.namespace}/${key.name}; ${apiVersionOf(definition)}, Kind=${definition.kind}`
   checkConfiguration(config, unknownFields, where)
   config.metadata.name ??= key.name

@@ -7,17 +7,11 @@ import type { RequestContext } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
 import { cloneJson } from './clone-json.ts'
 import { currentObject } from './optimistic-write.ts'
-import { applyPatch, isPinned } from './patch.ts'
+import { applyPatch, checkPatchType, isPinned } from './patch.ts'
+import { inVersion } from './in-version.ts'
 import { asStatusError } from './store-translation.ts'
 import { boundPod, withTopologyLabels } from './subresources/binding.ts'
-import {
-  inVersion,
-  prepareChange,
-  prepareCreate,
-  prepareDelete,
-  prepareUpdate,
-  type WriteEnvironment,
-} from './write-path.ts'
+import { prepareChange, prepareCreate, prepareDelete, prepareUpdate, type WriteEnvironment } from './write-path.ts'
 
 const triesMax = 5
 
@@ -139,6 +133,7 @@ async function prepareChanged(
   const { metadata } = isUpdate ? write.object : { metadata: undefined }
   const key = isUpdate ? { namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' } : write.key
   authorize(request, write.verb, definition, key)
+  if (!isUpdate) checkPatchType(definition, write.patch)
   const current = await currentObject(env, definition, key)
   const next = (old: KubernetesObject): unknown =>
     isUpdate ? cloneJson(write.object) : applyPatch(old, write.patch, definition.schema, env.registry.schemas)

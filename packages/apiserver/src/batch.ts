@@ -5,7 +5,8 @@ import type { ApiServer, RequestContext } from './api-server.ts'
 import { writeAtomically } from './atomic-batch.ts'
 import { cloneJson } from './clone-json.ts'
 import { type BindingRequest, bindPod } from './subresources/binding.ts'
-import { inVersion, type WriteEnvironment } from './write-path.ts'
+import { inVersion } from './in-version.ts'
+import { type WriteEnvironment } from './write-path.ts'
 
 interface Batch {
   readonly server: ApiServer

@@ -1,5 +1,6 @@
 import {
   badRequest,
+  type Decoded,
   decodeStructural,
   type KubernetesObject,
   type SchemaLookup,
@@ -9,7 +10,22 @@ import { apiVersionOf, type ResourceDefinition } from '@binnacle/resources'
 import type { RequestContext, WriteRequestOptions } from './api-server.ts'
 
 /** What decoding needs to know of a kind. */
-export type BodyKind = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'schema'>
+export type BodyKind = Pick<ResourceDefinition, 'group' | 'version' | 'kind' | 'schema' | 'custom'>
+
+/** Holds an object against the structure of its kind, or against the schema of a custom one. */
+export function decodeObject(
+  { custom, schema }: BodyKind,
+  schemas: SchemaLookup,
+  source: Record<string, unknown>,
+  isConfiguration = false,
+): Decoded {
+  return custom === undefined ? decodeStructural(schema, schemas, source) : custom.decode(source, isConfiguration)
+}
+
+/** How a body is decoded: as an object, or as the configuration of an apply. */
+export interface DecodeOptions extends WriteRequestOptions {
+  readonly isConfiguration?: boolean
+}
 
 /**
  * Makes an object of a request's body: its type must be the definition's, its structure must fit, unknown fields are refused, warned of or
@@ -20,7 +36,7 @@ export function decodeBody(
   definition: BodyKind,
   schemas: SchemaLookup,
   body: unknown,
-  options: WriteRequestOptions,
+  options: DecodeOptions,
 ): KubernetesObject {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw badRequest(
@@ -29,7 +45,7 @@ export function decodeBody(
   }
   const source = body as Record<string, unknown>
   checkType(definition, source)
-  const { value, unknownFields, typeError } = decodeStructural(definition.schema, schemas, source)
+  const { value, unknownFields, typeError } = decodeObject(definition, schemas, source, options.isConfiguration)
   if (typeError !== undefined)
     throw badRequest(
       `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${typeError}`,

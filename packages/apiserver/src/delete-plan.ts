@@ -15,11 +15,13 @@ const protectedNamespaces = new Set(['default', 'kube-system', 'kube-public'])
 /** Decides (apiserver `registry/rest/delete.go` BeforeDelete, `store.go` deletionFinalizersForGarbageCollection). */
 export function planDelete(
   definition: ResourceDefinition,
-  old: KubernetesObject,
+  stored: KubernetesObject,
   options: DeleteRequest,
   nowMs: number,
 ): DeletePlan {
-  checkPreconditions(definition, old, options)
+  checkPreconditions(definition, stored, options)
+  const isFirst = stored.metadata.deletionTimestamp === undefined
+  const old = (isFirst ? definition.strategy.prepareForDelete?.(stored, nowMs) : undefined) ?? stored
   if (definition.storageName === 'namespaces' && protectedNamespaces.has(old.metadata.name)) {
     throw new StatusError(
       'Forbidden',

@@ -7,9 +7,9 @@ import type { ResourceDefinition } from '@binnacle/resources'
  */
 export function addEmptyStatus(definition: ResourceDefinition, object: KubernetesObject, schemas: SchemaLookup): void {
   const target = object as KubernetesObject & { status?: unknown }
-  if (target.status !== undefined || definition.subresources.status !== true) return
-  const type = definition.schema.byName.get('status')?.type
   // Custom resources have what their authors give them.
+  if (target.status !== undefined || definition.subresources.status !== true || definition.custom !== undefined) return
+  const type = definition.schema.byName.get('status')?.type
   if (type?.kind !== 'object' || !type.name.startsWith('io.k8s.')) return
   target.status = emptyStatus(schemas(type.name))
 }

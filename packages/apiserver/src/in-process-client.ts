@@ -15,7 +15,7 @@ import type {
 } from '@binnacle/client'
 import type { ResourceDefinition, Scale } from '@binnacle/resources'
 import type { ApiServer, RequestContext, SelectedEvent, UserInfo } from './api-server.ts'
-import { inVersion } from './write-path.ts'
+import { inVersion } from './in-version.ts'
 
 const bookmarkMs = 60_000
 

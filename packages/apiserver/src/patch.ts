@@ -6,9 +6,33 @@ import {
   type KubernetesObject,
   type ObjectSchema,
   type SchemaLookup,
+  StatusError,
 } from '@binnacle/apimachinery'
 import type { Patch } from '@binnacle/client'
+import type { ResourceDefinition } from '@binnacle/resources'
 import { cloneJson } from './clone-json.ts'
+
+/**
+ * Refuses patches of a type that a kind does not take: custom kinds have no keys to merge lists by strategically.
+ * @throws StatusError UnsupportedMediaType
+ */
+export function checkPatchType(definition: ResourceDefinition, patch: Patch): void {
+  if (patch.type === 'strategic' && definition.custom !== undefined) throw unsupportedPatch(definition)
+}
+
+/** The refusal of a patch type, with those that the kind takes. */
+export function unsupportedPatch({ custom }: ResourceDefinition): StatusError {
+  const types = [
+    'application/json-patch+json',
+    'application/merge-patch+json',
+    ...(custom === undefined ? ['application/strategic-merge-patch+json'] : []),
+    'application/apply-patch+yaml',
+  ]
+  return new StatusError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,
+  )
+}
 
 /** Applies a patch of any of the three types; neither value is changed. The result is the caller's own. */
 export function applyPatch(

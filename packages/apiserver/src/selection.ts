@@ -7,6 +7,8 @@ import {
 } from '@binnacle/apimachinery'
 import type { ResourceDefinition } from '@binnacle/resources'
 import type { StoredObject } from '@binnacle/store'
+import { fieldText } from './field-paths.ts'
+import { inVersion } from './in-version.ts'
 
 /** Which objects of a resource a list or watch means. */
 export interface Selection {
@@ -31,7 +33,7 @@ export function selectionOf(
     if (definition.selectableFields.includes(path)) continue
     // Clients put their own words before this; which it is depends on whether a kind has selectable fields of its own.
     throw badRequest(
-      definition.selectableFields.length > 2
+      definition.selectableFields.length > 2 || definition.custom !== undefined
         ? `field label not supported: ${path}`
         : `"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     )
@@ -53,10 +55,18 @@ const renamed: Record<string, (path: string) => string> = {
 }
 
 function fieldReader(definition: ResourceDefinition): (object: StoredObject, path: string) => string {
+  if (definition.custom !== undefined) return (object, path) => customField(definition, object, path)
   const rename = renamed[definition.group] ?? ((path: string) => path)
   return (object, path) => {
     if (path === 'metadata.name') return object.key.name
     if (path === 'metadata.namespace') return object.key.namespace
     return object.fields[rename(path)] ?? ''
   }
+}
+
+// Which fields of a custom kind can be selected by changes while its objects are in the cache: nothing is extracted beforehand.
+function customField(definition: ResourceDefinition, object: StoredObject, path: string): string {
+  if (path === 'metadata.name') return object.key.name
+  if (path === 'metadata.namespace') return object.key.namespace
+  return fieldText(inVersion(definition, object), path)
 }

@@ -2,6 +2,7 @@ import { badRequest, type KubernetesObject, type ObjectKey, type Status, StatusE
 import type { BatchResult, BatchWrite, Patch } from '@binnacle/client'
 import {
   type Binding,
+  checkReplicas,
   type ResourceDefinition,
   type ResourceRegistry,
   scaleOf,
@@ -33,7 +34,7 @@ import { writeBatch } from './batch.ts'
 import { cloneJson } from './clone-json.ts'
 import { decodeBody } from './decode-body.ts'
 import { KeyTurns } from './optimistic-write.ts'
-import { applyPatch, isPinned } from './patch.ts'
+import { applyPatch, checkPatchType, isPinned } from './patch.ts'
 import { attachNow, openWatch, readList, readObject, selected } from './read-path.ts'
 import { selectionOf } from './selection.ts'
 import { createBinding } from './subresources/binding.ts'
@@ -41,7 +42,8 @@ import { postSubresource } from './subresources/post-subresource.ts'
 import { answerReview } from './subresources/reviews.ts'
 import { tableOf } from './table.ts'
 import { Views } from './views.ts'
-import { createObject, deleteObject, inVersion, updateObject, type WriteEnvironment } from './write-path.ts'
+import { inVersion } from './in-version.ts'
+import { createObject, deleteObject, updateObject, type WriteEnvironment } from './write-path.ts'
 
 /** What an ApiServer is made of. */
 export interface ApiServerOptions {
@@ -183,6 +185,7 @@ class StoreApiServer implements ApiServer {
     patch: Patch,
     options: WriteRequestOptions & { subresource?: string | undefined } = {},
   ): Promise<WriteAnswer> {
+    checkPatchType(definition, patch)
     const next = (old: KubernetesObject): unknown => applyPatch(old, patch, definition.schema, this.registry.schemas)
     return await updateObject(this.#env, request, definition, key, next, {
       ...options,
@@ -234,7 +237,9 @@ class StoreApiServer implements ApiServer {
 
   async getScale(request: RequestContext, definition: ResourceDefinition, key: ObjectKey): Promise<KubernetesObject> {
     scalePaths(definition)
-    return scaleOf(definition, inVersion(definition, await this.get(request, definition, key)))
+    const object = inVersion(definition, await this.get(request, definition, key))
+    checkReplicas(definition, object)
+    return scaleOf(definition, object)
   }
 
   async updateScale(
@@ -263,6 +268,7 @@ class StoreApiServer implements ApiServer {
     patch: Patch,
     options: WriteRequestOptions = {},
   ): Promise<KubernetesObject> {
+    checkPatchType(definition, patch)
     const schema = this.registry.schemas('io.k8s.api.autoscaling.v1.Scale')
     const next = (old: KubernetesObject): unknown => {
       const scale = scaleOf(definition, old)
@@ -307,6 +313,7 @@ class StoreApiServer implements ApiServer {
 
   encode(definition: ResourceDefinition, object: StoredObject): Buffer {
     if (definition.convert === undefined && definition.version === definition.storageVersion) return object.bytes
-    return Buffer.from(JSON.stringify(inVersion(definition, object)))
+    const converted = inVersion(definition, object)
+    return converted === object.parse() ? object.bytes : Buffer.from(JSON.stringify(converted))
   }
 }

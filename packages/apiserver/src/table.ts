@@ -1,7 +1,7 @@
 import type { ResourceDefinition } from '@binnacle/resources'
 import type { StoredObject } from '@binnacle/store'
 import type { Table } from './api-server.ts'
-import { inVersion } from './write-path.ts'
+import { inVersion } from './in-version.ts'
 
 /** The columns of a definition as a Table describes them. */
 export function tableColumns(definition: ResourceDefinition): Table['columnDefinitions'] {

@@ -6,6 +6,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { ApiServer, RequestContext, UserInfo } from './api-server.ts'
 import { Authenticator } from './auth/authenticate.ts'
 import { fieldExtractions } from './field-extraction.ts'
+import { followDefinitions } from './follow-definitions.ts'
 import { createApiServer } from './server.ts'
 
 /** An ApiServer over a database of its own, for this package's tests. */
@@ -38,6 +39,7 @@ export async function startTestServer(): Promise<TestServer> {
   const open = async (): Promise<Store> =>
     await openStore({ url: database.url, fieldsOf: fieldExtractions(registry), recentChangesBytesMax })
   const store = await open()
+  followDefinitions(store, registry)
   const others: Store[] = []
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const serviceAccountKey = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -70,7 +72,9 @@ export async function startTestServer(): Promise<TestServer> {
     async another() {
       const own = await open()
       others.push(own)
-      return { server: createApiServer({ store: own, registry, serviceCidr }), store: own }
+      const ownRegistry = builtInRegistry()
+      followDefinitions(own, ownRegistry)
+      return { server: createApiServer({ store: own, registry: ownRegistry, serviceCidr }), store: own }
     },
     async createNamespace(name) {
       await create(namespaces, { metadata: { name } })

@@ -24,6 +24,7 @@ import { decodeBody } from './decode-body.ts'
 import { planDelete } from './delete-plan.ts'
 import { managedWrite, type OwnershipOptions, setManagedFields } from './managed-fields.ts'
 import { addEmptyStatus } from './empty-status.ts'
+import { inVersion } from './in-version.ts'
 import { fillMetadata, validateMetadata, validateMetadataUpdate } from './object-meta.ts'
 import { isCurrent, type KeyTurns, Overtaken, writeOptimistically } from './optimistic-write.ts'
 import { asStatusError } from './store-translation.ts'
@@ -116,6 +117,7 @@ export async function prepareCreate(
   options: OwnershipOptions,
 ): Promise<PreparedWrite> {
   authorize(request, 'create', definition, { namespace })
+  checkTerminating(definition)
   const object = decodeBody(request, definition, env.registry.schemas, body, options)
   const { metadata } = object
   placeInNamespace(definition, metadata, namespace)
@@ -144,6 +146,12 @@ export async function prepareCreate(
   for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
   const writes = [ownWrite(definition, key, object, 'create', 0), ...related]
   return { definition, key, object, writes, charges: chargeable(definition, object) }
+}
+
+// A kind that is going away with all its objects gets no new ones.
+function checkTerminating({ custom }: ResourceDefinition): void {
+  if (custom?.terminating === true)
+    throw new StatusError('MethodNotAllowed', 'create not allowed while custom resource definition is terminating')
 }
 
 function placeInNamespace(
@@ -217,14 +225,6 @@ export async function commitPrepared(
   }
   const { objects } = await commitCharged(env, { writes, actor: request.user.name }, charges)
   return objects[0] as StoredObject
-}
-
-/** The object in the version of the definition, parsed; shared, never to be changed. */
-export function inVersion(definition: ResourceDefinition, object: StoredObject): KubernetesObject {
-  const stored = object.parse() as KubernetesObject
-  if (definition.convert !== undefined) return definition.convert.fromStorage(stored)
-  const apiVersion = apiVersionOf(definition)
-  return stored.apiVersion === apiVersion ? stored : { ...stored, apiVersion }
 }
 
 /** How an update gets the new state from the old one; asked again after a conflict. */
@@ -416,9 +416,12 @@ function restore(now: Record<string, unknown>, before: Record<string, unknown>, 
 
 function bumpGeneration(definition: ResourceDefinition, object: KubernetesObject, old: KubernetesObject): void {
   if (!definition.hasGeneration) return
-  const { metadata: _m, status: _s, ...desired } = object as KubernetesObject & { status?: unknown }
-  const { metadata: _om, status: _os, ...before } = old as KubernetesObject & { status?: unknown }
-  if (!jsonEqual(desired, before)) object.metadata.generation = (old.metadata.generation ?? 0) + 1
+  const { metadata: _m, status, ...desired } = object as KubernetesObject & { status?: unknown }
+  const { metadata: _om, status: oldStatus, ...before } = old as KubernetesObject & { status?: unknown }
+  // Without the subresource the status of a custom kind is a field like any other.
+  const hasOwnStatus = definition.custom !== undefined && definition.subresources.status !== true
+  if (!jsonEqual(desired, before) || (hasOwnStatus && !jsonEqual(status, oldStatus)))
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1
 }
 
 function validateUpdate(

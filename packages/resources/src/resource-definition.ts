@@ -1,4 +1,5 @@
-import type { FieldError, KubernetesObject, ObjectKey, ObjectSchema } from '@binnacle/apimachinery'
+import type { Decoded, FieldError, KubernetesObject, ObjectKey, ObjectSchema } from '@binnacle/apimachinery'
+import type { JsonSchema } from './custom/json-schema.ts'
 
 /** Verbs of a resource as discovery lists them. */
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'
@@ -61,6 +62,8 @@ export interface Strategy<T extends KubernetesObject = KubernetesObject> {
   warnings?(object: T): string[]
   /** Seconds that a graceful delete of this object takes when the request names none; undefined: deleted at once. */
   gracePeriodSeconds?(object: T, requestedSeconds: number | undefined): number | undefined
+  /** What an object becomes when it is first asked to be deleted, before its finalizers are looked at. Never changes the one given. */
+  prepareForDelete?(object: T, nowMs: number): T
   /** Rule for metadata.name; default: DNS-1123 subdomain. Returns problems as texts. */
   validateName?(name: string, isPrefix: boolean): string[]
 }
@@ -91,6 +94,22 @@ export interface View<T extends KubernetesObject = KubernetesObject> {
   recordOf(subject: KubernetesObject): string | undefined
   /** Undefined: nothing is known of it now. */
   tell(subject: KubernetesObject, record: any, nowMs: number): T | undefined
+}
+
+/** What only a kind has that a CustomResourceDefinition makes. */
+export interface CustomKind {
+  /** The uid of the CustomResourceDefinition: one of the same name that comes after it is another. */
+  readonly uid: string
+  /** It is being deleted with all its objects: there are no new ones. */
+  readonly terminating: boolean
+  /** What whoever uses this version is warned of. */
+  readonly deprecationWarning?: string
+  /** Its schema, for OpenAPI documents. */
+  readonly schema: JsonSchema
+  /** The structures of the objects within it, by the names that its own structure has for them. */
+  readonly innerSchemas: ReadonlyMap<string, ObjectSchema>
+  /** Reads a body: with defaults (but for a configuration, which says only what its applier wants), and without what the schema does not specify. */
+  decode(body: Record<string, unknown>, isConfiguration?: boolean): Decoded
 }
 
 /**
@@ -136,6 +155,8 @@ export interface ResourceDefinition<T extends KubernetesObject = KubernetesObjec
   readonly virtual?: true
   /** For kinds that can be read only, and are told from objects of other kinds (metrics). */
   readonly view?: View<T>
+  /** For kinds that a CustomResourceDefinition makes. */
+  readonly custom?: CustomKind
 }
 
 /** `apps/v1`, or `v1` for the core group. */

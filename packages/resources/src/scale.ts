@@ -7,6 +7,7 @@ import {
   selectorFromMap,
   StatusError,
 } from '@binnacle/apimachinery'
+import { valueAt } from './custom/scale-values.ts'
 import type { Scale } from './generated/types.ts'
 import type { ResourceDefinition, ScaleSubresource } from './resource-definition.ts'
 
@@ -22,10 +23,8 @@ export function scalePaths(definition: ResourceDefinition<any>): ScaleSubresourc
 /** The Scale of an object. */
 export function scaleOf(definition: ResourceDefinition<any>, object: KubernetesObject): Scale {
   const paths = scalePaths(definition)
+  const selector = selectorText(definition, paths, object)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
-  const selector = (object as KubernetesObject & { spec?: { selector?: object } }).spec?.selector
-  const isPlainMap = definition.plural === 'replicationcontrollers'
-  const text = isPlainMap ? selectorFromMap(selector as Record<string, string>) : selectorFromLabelSelector(selector)
   return {
     apiVersion: 'autoscaling/v1',
     kind: 'Scale',
@@ -36,12 +35,40 @@ export function scaleOf(definition: ResourceDefinition<any>, object: KubernetesO
       resourceVersion: resourceVersion ?? '',
       creationTimestamp: creationTimestamp ?? '',
     },
-    spec: { replicas: Number(scaleValue(object, paths.specReplicasPath) ?? 0) },
+    spec: { replicas: Number(valueAt(object, paths.specReplicasPath) ?? 0) },
     status: {
-      replicas: Number(scaleValue(object, paths.statusReplicasPath) ?? 0),
-      ...(selector === undefined ? {} : { selector: text.toString() }),
+      replicas: Number(valueAt(object, paths.statusReplicasPath) ?? 0),
+      ...(selector === undefined ? {} : { selector }),
     },
   }
+}
+
+function selectorText(
+  { plural, custom }: ResourceDefinition<any>,
+  { selectorPath }: ScaleSubresource,
+  object: KubernetesObject,
+): string | undefined {
+  // A custom kind has a selector's text.
+  if (custom !== undefined) return (selectorPath === '' ? '' : (valueAt(object, selectorPath) as string)) || undefined
+  const { selector } = (object as KubernetesObject & { spec?: { selector?: object } }).spec ?? {}
+  if (selector === undefined) return undefined
+  const isPlainMap = plural === 'replicationcontrollers'
+  return (
+    isPlainMap ? selectorFromMap(selector as Record<string, string>) : selectorFromLabelSelector(selector)
+  ).toString()
+}
+
+/**
+ * Refuses to tell the Scale of a custom object that says nothing of its replicas.
+ * @throws StatusError InternalError
+ */
+export function checkReplicas(definition: ResourceDefinition<any>, object: KubernetesObject): void {
+  const { specReplicasPath } = scalePaths(definition)
+  if (definition.custom !== undefined && valueAt(object, specReplicasPath) === undefined)
+    throw new StatusError(
+      'InternalError',
+      `Internal error occurred: the spec replicas field ${JSON.stringify(specReplicasPath)} does not exist`,
+    )
 }
 
 /** The object with the replicas that a Scale asks for. @throws StatusError Invalid | BadRequest */
@@ -72,10 +99,4 @@ export function withReplicas(
   target[parts.at(-1) as string] = replicas
   if (metadata?.resourceVersion) next['metadata'].resourceVersion = metadata.resourceVersion
   return next as unknown as KubernetesObject
-}
-
-function scaleValue(object: KubernetesObject, path: string): unknown {
-  let value: unknown = object
-  for (const part of path.replace(/^\./, '').split('.')) value = (value as Record<string, unknown> | undefined)?.[part]
-  return value
 }

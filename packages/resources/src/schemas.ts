@@ -17,14 +17,15 @@ const compact: CompactSchemas = {
   ...(JSON.parse(readFileSync(new URL('./generated/schemas.json', import.meta.url), 'utf8')) as CompactSchemas),
   ...ownSchemas,
 }
-const expanded = new Map<string, ObjectSchema>()
+/** The structures that have been asked for, by dotted name. */
+export const expandedSchemas = new Map<string, ObjectSchema>()
 
 /**
  * The structure of a built-in type by its dotted name; expanded when first asked for.
  * @throws Error for an unknown name: a dangling reference is a mistake of ours.
  */
 export const schemaOf: SchemaLookup = (name) => {
-  let schema = expanded.get(name)
+  let schema = expandedSchemas.get(name)
   if (schema === undefined) {
     const source = compact[name]
     if (source === undefined) throw new Error(`no schema is called ${name}`)
@@ -38,7 +39,7 @@ export const schemaOf: SchemaLookup = (name) => {
       byName,
       ...(atomicTypes.has(short) ? { atomic: true as const } : {}),
     }
-    expanded.set(name, schema)
+    expandedSchemas.set(name, schema)
   }
   return schema
 }

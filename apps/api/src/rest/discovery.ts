@@ -78,6 +78,11 @@ export function apiResourceList(registry: ResourceRegistry, group: string, versi
   }
 }
 
+// Of a kind that is going away nothing new is made.
+const terminatingVerbs: readonly string[] = ['delete', 'deletecollection', 'get', 'list', 'watch']
+const verbsOf = ({ verbs, custom }: ResourceDefinition): readonly string[] =>
+  custom?.terminating === true ? terminatingVerbs : verbs
+
 function legacyResources(definition: ResourceDefinition): object[] {
   const namespaced = definition.scope === 'Namespaced'
   const main = {
@@ -85,7 +90,7 @@ function legacyResources(definition: ResourceDefinition): object[] {
     singularName: definition.singular,
     namespaced,
     kind: definition.kind,
-    verbs: definition.verbs,
+    verbs: verbsOf(definition),
     ...(definition.shortNames.length === 0 ? {} : { shortNames: definition.shortNames }),
     ...(definition.categories.length === 0 ? {} : { categories: definition.categories }),
     ...(definition.virtual === true ? {} : { storageVersionHash: storageVersionHash(definition) }),
@@ -177,7 +182,7 @@ export function aggregatedDiscovery(registry: ResourceRegistry, legacy: boolean,
 }
 
 function aggregatedResource(definition: ResourceDefinition): object {
-  const { group, version, kind, plural, singular, scope, verbs, shortNames, categories } = definition
+  const { group, version, kind, plural, singular, scope, shortNames, categories } = definition
   const subresources = subresourcesOf(definition).map((subresource) => ({
     subresource: subresource.name,
     responseKind: { group: subresource.group, version: subresource.version, kind: subresource.kind },
@@ -188,7 +193,7 @@ function aggregatedResource(definition: ResourceDefinition): object {
     responseKind: { group, version, kind },
     scope: scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
     singularResource: singular,
-    verbs,
+    verbs: verbsOf(definition),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
     ...(subresources.length === 0 ? {} : { subresources }),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { FieldSchema, ObjectSchema, ScalarType, TypeRef } from '@binnacle/apimachinery'
-import { type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
+import { publishedV2, publishedV3, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import { subresourcesOf } from './discovery.ts'
 
 /**
@@ -31,13 +31,28 @@ export class OpenApi {
   readonly #documents = new Map<string, EncodedDocument>()
   #index: EncodedDocument | undefined
   #v2: EncodedDocument | undefined
+  #generation = 0
 
   constructor(registry: ResourceRegistry) {
     this.#registry = registry
   }
 
+  // When custom kinds have changed, their documents are made anew, and what tells of all kinds.
+  #refresh(): void {
+    if (this.#registry.generation === this.#generation) return
+    this.#generation = this.#registry.generation
+    this.#index = undefined
+    this.#v2 = undefined
+    const custom = new Set(
+      this.#registry.served.filter((definition) => definition.custom !== undefined).map(documentName),
+    )
+    const served = new Set(this.#groupVersions())
+    for (const name of this.#documents.keys()) if (custom.has(name) || !served.has(name)) this.#documents.delete(name)
+  }
+
   /** `GET /openapi/v3`: where the document of each group-version is; the hash in the address changes with the content. */
   index(): EncodedDocument {
+    this.#refresh()
     if (this.#index !== undefined) return this.#index
     const paths = Object.fromEntries(
       this.#groupVersions().map((name) => [
@@ -50,6 +65,7 @@ export class OpenApi {
 
   /** `GET /openapi/v3/api/v1`, `/openapi/v3/apis/{group}/{version}`; undefined for one that is not served. */
   document(name: string): EncodedDocument | undefined {
+    this.#refresh()
     const known = this.#documents.get(name)
     if (known !== undefined) return known
     const definitions = this.#registry.served.filter((definition) => documentName(definition) === name)
@@ -61,6 +77,7 @@ export class OpenApi {
 
   /** `GET /openapi/v2` as JSON. */
   v2(): EncodedDocument {
+    this.#refresh()
     return (this.#v2 ??= encode(buildV2(this.#registry)))
   }
 
@@ -124,6 +141,10 @@ const patchTypes = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
 ]
+
+// Lists of custom kinds have no keys to merge by.
+const patchTypesOf = ({ custom }: Pick<ResourceDefinition, 'custom'>): readonly string[] =>
+  custom === undefined ? patchTypes : [...patchTypes.slice(0, 2), 'application/apply-patch+yaml']
 
 interface OperationSpec {
   readonly id: string
@@ -189,7 +210,7 @@ function addPaths(paths: Json, definition: ResourceDefinition, writer: SchemaWri
 }
 
 function itemOperations(
-  definition: Pick<ResourceDefinition, 'kind' | 'verbs' | 'scope'>,
+  definition: Pick<ResourceDefinition, 'kind' | 'verbs' | 'scope' | 'custom'>,
   suffix: string,
   schema: string,
   operation: (spec: OperationSpec) => Json,
@@ -213,7 +234,7 @@ function itemOperations(
       id: `patch${name}`,
       action: 'patch',
       parameters: [...writeParameters, query('force', 'boolean', 'Take over fields that others own.')],
-      body: patchTypes,
+      body: patchTypesOf(definition),
       schema,
       answer: schema,
     })
@@ -263,25 +284,56 @@ class SchemaWriter {
   readonly #registry: ResourceRegistry
   readonly #root: string
   readonly #kinds: ReadonlyMap<string, Json[]>
+  readonly #custom = new Map<string, ResourceDefinition>()
 
   constructor(registry: ResourceRegistry, root: string) {
     this.#registry = registry
     this.#root = root
     this.#kinds = kindsOf(registry)
+    for (const definition of registry.served)
+      if (definition.custom !== undefined) this.#custom.set(definition.schema.name, definition)
   }
 
   reference(name: string): string {
     if (this.schemas[name] === undefined) {
       this.schemas[name] = {}
-      this.schemas[name] = this.#object(this.#registry.schemas(name), name)
+      this.schemas[name] = this.#schema(name)
     }
     return `${this.#root}${name}`
   }
 
   listName(definition: ResourceDefinition): string {
     const name = `${definition.schema.name}List`
+    if (definition.custom !== undefined) this.schemas[name] ??= this.#customList(definition)
     this.reference(name)
     return name
+  }
+
+  #schema(name: string): Json {
+    const definition = this.#custom.get(name)
+    return definition === undefined ? this.#object(this.#registry.schemas(name), name) : this.#customKind(definition)
+  }
+
+  #customKind({ schema, custom }: ResourceDefinition): Json {
+    const publish = this.#root.startsWith('#/components') ? publishedV3 : publishedV2
+    const published = publish(custom?.schema ?? {}, (name) => this.reference(name))
+    return { ...published, 'x-kubernetes-group-version-kind': this.#kinds.get(schema.name) }
+  }
+
+  #customList({ kind, listKind, plural, schema }: ResourceDefinition): Json {
+    const { properties } = this.#object(this.#registry.schemas('io.k8s.api.core.v1.PodList'), '')
+    const items = {
+      description: `List of ${plural}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md`,
+      type: 'array',
+      items: { $ref: this.reference(schema.name) },
+    }
+    return {
+      description: `${listKind} is a list of ${kind}`,
+      type: 'object',
+      required: ['items'],
+      properties: { ...(properties as Json), items },
+      'x-kubernetes-group-version-kind': this.#kinds.get(`${schema.name}List`),
+    }
   }
 
   #object(schema: ObjectSchema, name: string): Json {

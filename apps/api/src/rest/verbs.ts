@@ -6,7 +6,7 @@ import {
   type Status,
   StatusError,
 } from '@binnacle/apimachinery'
-import { type ApiServer, type DeleteAnswer } from '@binnacle/apiserver'
+import { type ApiServer, type DeleteAnswer, unsupportedPatch } from '@binnacle/apiserver'
 import type { Patch } from '@binnacle/client'
 import type { ResourceDefinition, Verb } from '@binnacle/resources'
 import { type Exchange, success } from '../http/exchange.ts'
@@ -30,6 +30,7 @@ type Item = ResourceRoute & { readonly name: string; readonly namespace: string 
 /** Serves a request for a resource, by method and by what the path names. @throws StatusError */
 export async function serveResource(env: RestEnvironment, exchange: Exchange, route: ResourceRoute): Promise<void> {
   const { definition, name, subresource } = route
+  if (definition.custom?.deprecationWarning !== undefined) exchange.warn(definition.custom.deprecationWarning)
   exchange.label = `${verbOf(exchange, route)} ${definition.plural}${subresource === undefined ? '' : `/${subresource}`}`
   if (name === undefined) return await serveCollection(env, exchange, route)
   const item = { ...route, name, namespace: route.namespace ?? '' }
@@ -218,7 +219,10 @@ async function patch({ server }: RestEnvironment, exchange: Exchange, item: Item
     throw invalid({ group: 'meta.k8s.io', plural: 'patchoptions', kind: 'PatchOptions' }, '', [
       forbiddenField('force', 'may not be specified for non-apply patch'),
     ])
-  return await server.patch(exchange, item.definition, item, await readPatch(exchange), { ...options, subresource })
+  return await server.patch(exchange, item.definition, item, await readPatch(exchange, item.definition), {
+    ...options,
+    subresource,
+  })
 }
 
 const applyTypes = new Set(['application/apply-patch+yaml', 'application/apply-patch+json'])
@@ -231,7 +235,7 @@ async function readConfiguration(exchange: Exchange): Promise<DecodedBody> {
   return decodeRequestBody(bytes.toString('latin1').trimStart().startsWith('{') ? '' : 'application/yaml', bytes, true)
 }
 
-async function readPatch(exchange: Exchange): Promise<Patch> {
+async function readPatch(exchange: Exchange, definition: ResourceDefinition): Promise<Patch> {
   const bytes = await exchange.body()
   switch (mediaTypeOf(exchange)) {
     case 'application/json-patch+json':
@@ -241,10 +245,7 @@ async function readPatch(exchange: Exchange): Promise<Patch> {
     case 'application/strategic-merge-patch+json':
       return { type: 'strategic', body: parsePatch(bytes) as Record<string, unknown> }
     default:
-      throw new StatusError(
-        'UnsupportedMediaType',
-        'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml',
-      )
+      throw unsupportedPatch(definition)
   }
 }
 
@@ -310,7 +311,7 @@ async function serveScale({ server }: RestEnvironment, exchange: Exchange, item:
           exchange,
           definition,
           item,
-          await readPatch(exchange),
+          await readPatch(exchange, definition),
           writeOptions(exchange, 'PatchOptions'),
         ),
       )

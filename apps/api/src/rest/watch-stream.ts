@@ -96,6 +96,7 @@ export class WatchStreams {
 
   constructor(server: ApiServer) {
     this.#server = server
+    server.registry.onChange(() => this.#endThoseOfGoneKinds())
   }
 
   get count(): number {
@@ -124,6 +125,15 @@ export class WatchStreams {
     }
   }
 
+  // A kind that is defined anew is another one.
+  #endThoseOfGoneKinds(): void {
+    for (const stream of this.#open) {
+      const { definition } = stream
+      const { group, version, plural } = definition
+      if (this.#server.registry.byResource(group, version, plural) !== definition) stream.end()
+    }
+  }
+
   /** Ends all; clients resume at another process, or here after the restart. */
   close(): void {
     for (const stream of this.#open) stream.end()
@@ -133,7 +143,7 @@ export class WatchStreams {
 class WatchStream {
   readonly #server: ApiServer
   readonly #exchange: Exchange
-  readonly #definition: ResourceDefinition
+  readonly definition: ResourceDefinition
   readonly #form: ObjectForm
   readonly #plain: boolean
   #pending: Frame[] = []
@@ -146,7 +156,7 @@ class WatchStream {
   constructor(server: ApiServer, exchange: Exchange, definition: ResourceDefinition, form: ObjectForm) {
     this.#server = server
     this.#exchange = exchange
-    this.#definition = definition
+    this.definition = definition
     this.#form = form
     this.#plain =
       form.kind === 'object' && definition.convert === undefined && definition.version === definition.storageVersion
@@ -198,7 +208,7 @@ class WatchStream {
   }
 
   #encode(event: SelectedEvent): Frame {
-    const object = this.#form.kind === 'object' ? inVersion(this.#definition, event.object) : this.#inForm(event.object)
+    const object = this.#form.kind === 'object' ? inVersion(this.definition, event.object) : this.#inForm(event.object)
     return textFrame(JSON.stringify({ type: event.type, object }))
   }
 
@@ -206,14 +216,14 @@ class WatchStream {
     if (this.#form.kind === 'table') {
       const withColumns = !this.#columnsSent
       this.#columnsSent = true
-      return tableObject(this.#exchange, this.#definition, [object], {
+      return tableObject(this.#exchange, this.definition, [object], {
         version: this.#form.version,
         metadata: { resourceVersion: String(object.revision) },
         withColumns,
       })
     }
     return partialMetadata(
-      inVersion(this.#definition, object),
+      inVersion(this.definition, object),
       this.#form.kind === 'metadata' ? this.#form.version : 'v1',
     )
   }
@@ -225,7 +235,7 @@ class WatchStream {
       creationTimestamp: null,
       ...(annotations === undefined ? {} : { annotations }),
     }
-    const object = { kind: this.#definition.kind, apiVersion: apiVersionOf(this.#definition), metadata }
+    const object = { kind: this.definition.kind, apiVersion: apiVersionOf(this.definition), metadata }
     const shown =
       this.#form.kind === 'table'
         ? {

@@ -1,6 +1,6 @@
 import type { ObjectSchema, SchemaLookup } from '../schema.ts'
 import { type FieldSet, isMember } from './field-set.ts'
-import { isParts, itemElement, itemsByElement, memberOf, type Shape, valueElement } from './typed-fields.ts'
+import { isParts, itemElement, itemsByElement, memberOf, type Shape, shapeOf, valueElement } from './typed-fields.ts'
 
 /** The two halves of applying a configuration: merging it into the live object, and pruning what its applier has given up. Neither changes its arguments. */
 
@@ -11,8 +11,9 @@ export function mergeConfiguration(live: Parts, config: Parts, schema: ObjectSch
   return mergeValues({ kind: 'object', schema }, live, config, schemas) as Parts
 }
 
-function mergeValues(shape: Shape, live: unknown, config: unknown, schemas: SchemaLookup): unknown {
+function mergeValues(given: Shape, live: unknown, config: unknown, schemas: SchemaLookup): unknown {
   if (config === undefined) return live
+  const shape = shapeOf(given, live, config)
   if (live === undefined || shape.kind === 'leaf') return config
   if (shape.kind === 'list' || shape.kind === 'set') return mergeLists(shape, live, config, schemas)
   if (!isParts(live) || !isParts(config)) return config
@@ -82,18 +83,20 @@ export function pruneAbandoned(
 
 // Undefined when nothing is left.
 function prune(
-  shape: Shape,
+  given: Shape,
   value: unknown,
   last: FieldSet,
   owned: FieldSet | undefined,
   schemas: SchemaLookup,
 ): unknown {
+  const shape = shapeOf(given, value)
   if ((shape.kind === 'object' || shape.kind === 'map') && isParts(value)) {
     const result: Parts = { ...value }
     for (const element in last) {
       const name = element.slice(2)
-      const inner = element.startsWith('f:') ? memberOf(shape, name, schemas)?.shape : undefined
-      if (inner === undefined || result[name] === undefined) continue
+      const member = element.startsWith('f:') ? memberOf(shape, name, schemas)?.shape : undefined
+      if (member === undefined || result[name] === undefined) continue
+      const inner = shapeOf(member, result[name])
       const node = last[element] as FieldSet
       const isOwn = inner.kind === 'leaf' || shape.kind === 'map' || isEmpty(result[name])
       const kept =

@@ -14,6 +14,8 @@ export type Shape =
   | { readonly kind: 'map'; readonly values: Shape }
   | { readonly kind: 'list'; readonly keys: readonly ListKey[]; readonly items: Shape }
   | { readonly kind: 'set' }
+  /** As the value is: the members of an object, by whose values it goes on, and anything else as one field. */
+  | { readonly kind: 'deduced' }
 
 /** A key of a list's items, with the value that items have which leave it out. */
 export interface ListKey {
@@ -23,12 +25,21 @@ export interface ListKey {
 
 type Parts = Record<string, unknown>
 
-const leaf: Shape = { kind: 'leaf' }
+const leaf: Shape & { kind: 'leaf' } = { kind: 'leaf' }
+const deduced: Shape = { kind: 'deduced' }
+const deducedMap: Shape & { kind: 'map' } = { kind: 'map', values: deduced }
+
+/** The shape of values that may be of any: of an object its members are told apart; two that differ in kind are one field. */
+export function shapeOf(shape: Shape, a: unknown, b: unknown = a): Exclude<Shape, { kind: 'deduced' }> {
+  if (shape.kind !== 'deduced') return shape
+  return (isParts(a) || a === undefined) && (isParts(b) || b === undefined) ? deducedMap : leaf
+}
+
 function makeShape(field: FieldSchema, schemas: SchemaLookup): Shape {
   const { type } = field
   switch (type.kind) {
     case 'scalar':
-      return leaf
+      return type.scalar === 'json' && field.mapType === 'granular' ? deduced : leaf
     case 'object':
       return elementShape(type, schemas)
     case 'map':
@@ -107,9 +118,12 @@ export function memberOf(
   let member = known.get(name)
   const field = member === undefined ? shape.schema.byName.get(name) : undefined
   if (field !== undefined) {
-    member = { element: `f:${name}`, shape: makeShape(field, schemas), implied: alwaysThere.has(name) }
+    const implied = name === 'metadata' || (shape.schema.allOptional !== true && alwaysThere.has(name))
+    member = { element: `f:${name}`, shape: makeShape(field, schemas), implied }
     known.set(name, member)
   }
+  if (member === undefined && shape.schema.preserveUnknownFields === true)
+    return { element: `f:${name}`, shape: deduced, implied: false }
   return member
 }
 
@@ -120,7 +134,8 @@ export function fieldsOfNew(object: Parts, schema: ObjectSchema, schemas: Schema
   return newNode({ kind: 'object', schema }, object, schemas, true)
 }
 
-function newNode(shape: Shape, value: unknown, schemas: SchemaLookup, existed: boolean): FieldSet | undefined {
+function newNode(given: Shape, value: unknown, schemas: SchemaLookup, existed: boolean): FieldSet | undefined {
+  const shape = shapeOf(given, value)
   if (shape.kind === 'leaf') return memberNode
   const node: FieldSet = {}
   let isEmpty = true
@@ -152,7 +167,8 @@ export function fieldsSetBy(value: Parts, schema: ObjectSchema, schemas: SchemaL
   return Object.keys(set).length === 0 ? undefined : set
 }
 
-function collect(set: FieldSet, path: string[], shape: Shape, value: unknown, schemas: SchemaLookup): void {
+function collect(set: FieldSet, path: string[], given: Shape, value: unknown, schemas: SchemaLookup): void {
+  const shape = shapeOf(given, value)
   if ((shape.kind === 'object' || shape.kind === 'map') && isParts(value)) {
     for (const name in value) {
       const member = value[name]
@@ -227,12 +243,13 @@ const notImplied: Implied = { existed: false, exists: false }
 
 function compareValues(
   comparison: Comparison,
-  shape: Shape,
+  given: Shape,
   before: unknown,
   after: unknown,
   implied: Implied = notImplied,
 ): void {
   if (before === after) return
+  const shape = shapeOf(given, before, after)
   if (shape.kind === 'leaf') {
     if (before === undefined) insertPath(comparison.added, comparison.path)
     else if (after === undefined) insertPath(comparison.removed, comparison.path)

@@ -16,7 +16,8 @@ import { type Eviction, type Pod, type PodDisruptionBudget, podDisruptionBudgets
 import type { StoredObject, Write } from '@binnacle/store'
 import type { DeleteRequest, RequestContext } from '../api-server.ts'
 import { writeOptimistically } from '../optimistic-write.ts'
-import { inVersion, prepareChange, prepareDelete, type WriteEnvironment } from '../write-path.ts'
+import { inVersion } from '../in-version.ts'
+import { prepareChange, prepareDelete, type WriteEnvironment } from '../write-path.ts'
 import { successStatus } from './success-status.ts'
 
 /** More evictions than this may not be on their way at once under one budget. */

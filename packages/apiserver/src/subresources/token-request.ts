@@ -19,7 +19,8 @@ import {
 } from '@binnacle/resources'
 import type { Authenticator, BoundReferences } from '../auth/authenticate.ts'
 import { currentObject } from '../optimistic-write.ts'
-import { inVersion, type WriteEnvironment } from '../write-path.ts'
+import { inVersion } from '../in-version.ts'
+import { type WriteEnvironment } from '../write-path.ts'
 
 const tokenRequests = { group: 'authentication.k8s.io', plural: 'tokenrequests', kind: 'TokenRequest' }
 const secondsMin = 600

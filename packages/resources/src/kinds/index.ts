@@ -1,6 +1,7 @@
 /** Every kind that has an entry of its own, by name. A resource that is not here gets the plain definition (registry.ts). */
 export * from './config-maps.ts'
 export * from './cron-jobs.ts'
+export * from './custom-resource-definitions.ts'
 export * from './daemon-sets.ts'
 export * from './deployments.ts'
 export * from './endpoint-slices.ts'

@@ -391,13 +391,6 @@ export const certificateSigningRequests: ResourceDefinition<k8s.CertificateSigni
     ],
   })
 
-/** A kind of one's own. */
-export const customResourceDefinitions: ResourceDefinition<k8s.CustomResourceDefinition> =
-  defineResource<k8s.CustomResourceDefinition>('apiextensions.k8s.io', 'v1', 'customresourcedefinitions', {
-    shortNames: ['crd', 'crds'],
-    categories: ['api-extensions'],
-    columns: [createdAt],
-  })
 /** An API that another server serves. */
 export const apiServices: ResourceDefinition<k8s.APIService> = defineResource<k8s.APIService>(
   'apiregistration.k8s.io',

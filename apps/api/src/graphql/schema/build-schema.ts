@@ -11,21 +11,21 @@ import type { Fields } from './type-builder.ts'
 export function buildGraphqlSchema(registry: ResourceRegistry): GraphQLSchema {
   const types = new KindTypes(registry)
   const virtual = registry.served.filter((definition) => definition.virtual === true)
-  const query = merge([genericQueries(types), ...types.stored.map((definition) => kindQueries(types, definition))])
+  const query = merge([genericQueries(types), ...types.typed.map((definition) => kindQueries(types, definition))])
   const mutation = merge([
-    ...types.stored.map((definition) => kindMutations(types, definition)),
+    ...types.typed.map((definition) => kindMutations(types, definition)),
     ...virtual.map((definition) => virtualMutations(types, definition)),
     podMutations(types),
   ])
   const subscription = merge([
     genericEvents(types),
-    ...types.stored.filter(({ verbs }) => verbs.includes('watch')).map((definition) => kindEvents(types, definition)),
+    ...types.typed.filter(({ verbs }) => verbs.includes('watch')).map((definition) => kindEvents(types, definition)),
   ])
   return new GraphQLSchema({
     query: new GraphQLObjectType({ name: 'Query', fields: query }),
     mutation: new GraphQLObjectType({ name: 'Mutation', fields: mutation }),
     subscription: new GraphQLObjectType({ name: 'Subscription', fields: subscription }),
-    types: types.stored.map((definition) => types.object(definition)),
+    types: [...types.typed.map((definition) => types.object(definition)), types.customObject],
   })
 }
 

@@ -147,7 +147,8 @@ function selectorAt(object: unknown, path: string): Selector | undefined {
   return Object.keys(value).length === 0 ? undefined : selectorFromLabelSelector({ matchLabels: value as never })
 }
 
-function commonEdges(types: KindTypes): Fields {
+/** The fields to others that every object has. */
+export function commonEdges(types: KindTypes): Fields {
   return {
     owner: {
       type: types.anyObject,
@@ -235,9 +236,15 @@ function eventsEdge(types: KindTypes): Fields[string] {
 
 /** `apps/v1 Deployment` → its type's name; how interfaces find the type of an object. */
 export function typeNameOf(types: KindTypes, source: ObjectSource): string {
+  const definition = servedKindOf(types, source)
+  return definition.custom === undefined ? types.object(definition).name : types.customObject.name
+}
+
+/** The definition of an object's kind. */
+export function servedKindOf(types: KindTypes, source: ObjectSource): ResourceDefinition {
   const [group, version] = groupVersion(String(source['apiVersion']))
   const definition = types.registry.byKind(group, version, String(source['kind']))
   if (definition === undefined)
     throw new Error(`${String(source['apiVersion'])} ${String(source['kind'])} is not served`)
-  return types.object(definition).name
+  return definition
 }

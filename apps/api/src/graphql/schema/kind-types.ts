@@ -1,21 +1,25 @@
 import type { ResourceDefinition, ResourceRegistry } from '@binnacle/resources'
-import {
-  GraphQLID,
-  GraphQLInterfaceType,
-  GraphQLList,
-  GraphQLNonNull,
-  type GraphQLObjectType,
-  GraphQLString,
-} from 'graphql'
+import { GraphQLID, GraphQLInterfaceType, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLString } from 'graphql'
 import { connectionType, edgeArguments } from './connection.ts'
-import { edgeFields, typeNameOf } from './edges.ts'
+import type { ObjectSource } from '../context.ts'
+import { commonEdges, edgeFields, servedKindOf, typeNameOf } from './edges.ts'
 import { GraphqlNames } from './names.ts'
 import { jsonScalar } from './scalars.ts'
-import { TypeBuilder } from './type-builder.ts'
+import { identityFields, TypeBuilder } from './type-builder.ts'
 
 // Names of types that are ours; a kind or schema that has one of them carries its group and version.
 const ownTypes = [
-  ...['Query', 'Mutation', 'Subscription', 'KubernetesObject', 'PageInfo', 'Resource', 'ResourceColumn', 'ResourceRef'],
+  ...[
+    'Query',
+    'Mutation',
+    'Subscription',
+    'KubernetesObject',
+    'CustomObject',
+    'PageInfo',
+    'Resource',
+    'ResourceColumn',
+    'ResourceRef',
+  ],
   ...[
     'Object',
     'TableRow',
@@ -39,6 +43,8 @@ export class KindTypes {
   readonly builder: TypeBuilder
   /** `KubernetesObject`: what an object of any kind has. */
   readonly anyObject: GraphQLInterfaceType
+  /** `CustomObject`: an object of a kind that a CustomResourceDefinition makes. */
+  readonly customObject: GraphQLObjectType
   /** `ObjectConnection`. */
   readonly anyConnection: GraphQLObjectType
   readonly #connections = new Map<string, GraphQLObjectType>()
@@ -48,11 +54,17 @@ export class KindTypes {
     this.names = new GraphqlNames(registry, ownTypes)
     this.builder = new TypeBuilder(registry, this.names)
     this.anyObject = this.#interface()
+    this.customObject = this.#customType()
     this.anyConnection = connectionType('Object', this.anyObject)
     this.builder.extras = {
       interfaces: () => [this.anyObject],
       fieldsOf: (definition) => edgeFields(this, definition),
     }
+  }
+
+  /** Those of Kubernetes' own, which have types and fields of their own. */
+  get typed(): readonly ResourceDefinition[] {
+    return this.stored.filter(({ custom }) => custom === undefined)
   }
 
   /** Resources whose objects are stored. */
@@ -74,6 +86,23 @@ export class KindTypes {
       this.#connections.set(type.name, connection)
     }
     return connection
+  }
+
+  // Custom kinds come and go while the schema stays, so that they share a type, and their own fields are JSON.
+  #customType(): GraphQLObjectType {
+    const definitionOf = (source: ObjectSource): ResourceDefinition => servedKindOf(this, source)
+    return new GraphQLObjectType({
+      name: 'CustomObject',
+      description: 'An object of a kind that a CustomResourceDefinition makes. Its own fields are in `_json`.',
+      interfaces: () => [this.anyObject],
+      fields: () => ({
+        ...identityFields(definitionOf),
+        apiVersion: { type: new GraphQLNonNull(GraphQLString) },
+        kind: { type: new GraphQLNonNull(GraphQLString) },
+        metadata: { type: this.anyObject.getFields()['metadata']?.type as never },
+        ...commonEdges(this),
+      }),
+    })
   }
 
   #interface(): GraphQLInterfaceType {

@@ -26,8 +26,10 @@ export class GraphqlNames {
 
   constructor(registry: ResourceRegistry, ownTypes: readonly string[]) {
     this.#taken = new Set(ownTypes)
-    for (const definition of registry.all) this.#name(definition.schema.name, definition)
-    for (const definition of registry.all) this.#nameWithin(definition.schema.name, definition, registry.schemas)
+    // Custom kinds have no types of their own: they come and go while the schema stays.
+    const typed = registry.all.filter(({ custom }) => custom === undefined)
+    for (const definition of typed) this.#name(definition.schema.name, definition)
+    for (const definition of typed) this.#nameWithin(definition.schema.name, definition, registry.schemas)
   }
 
   /** The GraphQL type of a schema by its dotted name. */

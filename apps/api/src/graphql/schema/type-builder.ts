@@ -86,7 +86,7 @@ export class TypeBuilder {
       interfaces: () => (isKind ? this.extras.interfaces() : []),
       fields: () => ({
         ...this.#outputFields(schema, isKind),
-        ...(isKind ? { ...identityFields(definition), ...this.extras.fieldsOf(definition) } : {}),
+        ...(isKind ? { ...identityFields(() => definition), ...this.extras.fieldsOf(definition) } : {}),
       }),
     })
     this.#outputs.set(schemaName, type)
@@ -191,12 +191,13 @@ function describe({ description, enum: values }: FieldSchema): string {
     : `${description}\n\nOne of: ${values.map((value) => JSON.stringify(value)).join(', ')}.`
 }
 
-function identityFields(definition: ResourceDefinition): Fields {
+/** What every object has besides the fields of its kind. */
+export function identityFields(definitionOf: (source: ObjectSource) => ResourceDefinition): Fields {
   return {
     id: {
       type: new GraphQLNonNull(GraphQLID),
       description: 'Names this object among all, for `objectById` and for clients that cache; opaque.',
-      resolve: (source: ObjectSource) => encodeId(definition, source['metadata']),
+      resolve: (source: ObjectSource) => encodeId(definitionOf(source), source['metadata']),
     },
     _json: {
       type: new GraphQLNonNull(jsonScalar),
