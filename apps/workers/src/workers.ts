@@ -73,7 +73,7 @@ export async function startWorkers(config: WorkersConfig, log: Log, onLost: () =
   const controllers = allControllers(registry, config.rootCa, config).filter(({ name }) =>
     isEnabled(config.controllers, name),
   )
-  const manager = new Manager({ client: connection.client, log, controllers, runnables })
+  const manager = new Manager({ client: connection.client, log, controllers, runnables, registry })
   let closing = false
   const election = new LeaderElection(
     connection.client,

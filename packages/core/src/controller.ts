@@ -52,6 +52,8 @@ export interface Controller {
   /** Objects whose controller is of the reconciled kind: a change calls their controller's key. */
   readonly owns?: readonly ResourceDefinition<any>[]
   readonly watches?: readonly WatchSpec[]
+  /** What it watches of a custom kind: asked for each that comes while it runs. */
+  watchOf?(resource: ResourceDefinition<any>): WatchSpec
   /** Resources that are only read: their informers run, their changes call nobody. */
   readonly reads?: readonly ResourceDefinition<any>[]
   /** Keys worked on at once. */
@@ -67,5 +69,9 @@ export interface Runnable {
   /** Resources whose shared informers it uses. */
   readonly reads: readonly ResourceDefinition<any>[]
   start(context: ReconcileContext): Promise<void>
+  /** A custom kind is there: called after the start for each, and later for those that come. */
+  addKind?(resource: ResourceDefinition<any>): void
+  /** It is gone, with all its objects. */
+  removeKind?(resource: ResourceDefinition<any>): void
   stop(): Promise<void>
 }

@@ -5,6 +5,8 @@
 import type { ResourceRegistry } from '@binnacle/resources'
 import type { Controller, Runnable } from './controller.ts'
 import { cronJobController } from './controllers/cron-job/reconcile.ts'
+import { customResourceCleanupController } from './controllers/custom-resource-cleanup/reconcile.ts'
+import { customResourceDefinitionController } from './controllers/custom-resource-definition/reconcile.ts'
 import { daemonSetController } from './controllers/daemon-set/reconcile.ts'
 import { deploymentController } from './controllers/deployment/reconcile.ts'
 import { clusterRoleAggregationController } from './controllers/cluster-role-aggregation/reconcile.ts'
@@ -88,6 +90,8 @@ export function allControllers(
     clusterRoleAggregationController,
     horizontalPodAutoscalerController(registry),
     namespaceController(registry),
+    customResourceDefinitionController,
+    customResourceCleanupController,
     serviceAccountController,
     ...(rootCa === undefined ? [] : [rootCaController(rootCa)]),
     endpointsController(),

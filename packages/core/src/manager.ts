@@ -1,7 +1,19 @@
 import { controllerOf, formatKey, type KubernetesObject, parseKey } from '@binnacle/apimachinery'
 import { BatchedEventRecorder, type Client, Informer, WorkQueue, type WorkQueueFigures } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
-import { type Controller, type Log, type ReconcileContext, type Runnable, TerminalError } from './controller.ts'
+import {
+  CustomKinds,
+  customResourceDefinitions,
+  type ExtensibleRegistry,
+  type ResourceDefinition,
+} from '@binnacle/resources'
+import {
+  type Controller,
+  type Log,
+  type ReconcileContext,
+  type Runnable,
+  TerminalError,
+  type WatchSpec,
+} from './controller.ts'
 
 /** What a manager runs, and with what. */
 export interface ManagerOptions {
@@ -9,6 +21,8 @@ export interface ManagerOptions {
   readonly log: Log
   readonly controllers: readonly Controller[]
   readonly runnables?: readonly Runnable[]
+  /** Where there is one, it gets the custom kinds that the cluster defines, and the loops hear of them. */
+  readonly registry?: ExtensibleRegistry
   nowMs?(): number
 }
 
@@ -29,10 +43,15 @@ export class Manager {
   readonly #loops: ControllerLoop[]
   readonly #abort = new AbortController()
   readonly #recorders: BatchedEventRecorder[] = []
+  readonly #kinds = new Map<string, ResourceDefinition>()
   #running: readonly Runnable[] = []
+  #syncing = false
+  #started = false
+  #unfollow: () => void = () => undefined
 
   constructor(options: ManagerOptions) {
     this.#options = options
+    if (options.registry !== undefined) this.#follow(options.registry)
     for (const controller of options.controllers) {
       for (const resource of [
         controller.reconciles,
@@ -51,8 +70,13 @@ export class Manager {
 
   /** Fills the informers; nothing is changed yet. */
   async sync(): Promise<void> {
+    this.#syncing = true
     for (const informer of this.#informers.values()) informer.start()
-    await Promise.all([...this.#informers.values()].map((informer) => informer.synced))
+    // Those of custom kinds come while the definitions are read.
+    for (let known = 0; known < this.#informers.size;) {
+      known = this.#informers.size
+      await Promise.all([...this.#informers.values()].map((informer) => informer.synced))
+    }
   }
 
   /** Begins to act. */
@@ -62,11 +86,14 @@ export class Manager {
     const runnables = this.#options.runnables ?? []
     this.#running = runnables
     await Promise.all(runnables.map((runnable) => runnable.start(this.#context(runnable.name))))
+    for (const definition of this.#kinds.values()) for (const runnable of runnables) runnable.addKind?.(definition)
+    this.#started = true
   }
 
   /** Stops taking keys, lets those at work finish, writes the events that wait. */
   async stop(): Promise<void> {
     this.#abort.abort()
+    this.#unfollow()
     await Promise.all([...this.#loops.map((loop) => loop.stop()), ...this.#running.map((runnable) => runnable.stop())])
     for (const informer of this.#informers.values()) informer.stop()
     await Promise.all(this.#recorders.map((recorder) => recorder.flush().catch(() => undefined)))
@@ -74,6 +101,37 @@ export class Manager {
 
   get figures(): ManagerFigures {
     return Object.fromEntries(this.#loops.map((loop) => [loop.name, loop.figures]))
+  }
+
+  // The registry gets what the definitions say, and the loops what the registry then has.
+  #follow(registry: ExtensibleRegistry): void {
+    const definitions = this.#informer(customResourceDefinitions)
+    const kinds = new CustomKinds(registry)
+    definitions.addHandler({ onBatch: () => kinds.replace(definitions.all()) })
+    this.#unfollow = registry.onChange(() => this.#refreshKinds(registry))
+  }
+
+  // Each stored kind once, in its first version. A definition stays the same object for as long as it stands for the same.
+  #refreshKinds(registry: ExtensibleRegistry): void {
+    const served = new Set(registry.served)
+    for (const [name, definition] of this.#kinds) if (!served.has(definition)) this.#removeKind(name, definition)
+    for (const definition of registry.served)
+      if (definition.custom !== undefined && !this.#kinds.has(definition.storageName)) this.#addKind(definition)
+  }
+
+  #addKind(definition: ResourceDefinition): void {
+    this.#kinds.set(definition.storageName, definition)
+    for (const loop of this.#loops) loop.addKind(definition)
+    // A standby has read it before it leads.
+    if (this.#options.runnables?.some((runnable) => runnable.addKind !== undefined)) this.#informer(definition)
+    if (this.#started) for (const runnable of this.#running) runnable.addKind?.(definition)
+  }
+
+  #removeKind(name: string, definition: ResourceDefinition): void {
+    this.#kinds.delete(name)
+    this.#informers.get(informerKey(definition))?.stop()
+    this.#informers.delete(informerKey(definition))
+    if (this.#started) for (const runnable of this.#running) runnable.removeKind?.(definition)
   }
 
   #context(component: string): ReconcileContext {
@@ -91,15 +149,22 @@ export class Manager {
   }
 
   #informer<T extends KubernetesObject>(resource: ResourceDefinition<T>): Informer<T> {
-    let informer = this.#informers.get(resource.storageName) as Informer<T> | undefined
+    const key = informerKey(resource)
+    let informer = this.#informers.get(key) as Informer<T> | undefined
     if (informer === undefined) {
       informer = new Informer(this.#options.client, resource, {}, (error) =>
         this.#options.log('warn', 'watch interrupted', { resource: resource.plural, error: (error as Error).message }),
       )
-      this.#informers.set(resource.storageName, informer)
+      this.#informers.set(key, informer)
+      if (this.#syncing) informer.start()
     }
     return informer
   }
+}
+
+// A custom kind that was defined anew is another one.
+function informerKey({ storageName, version, custom }: ResourceDefinition<any>): string {
+  return custom === undefined ? storageName : `${storageName}/${version}/${custom.uid}`
 }
 
 class ControllerLoop {
@@ -121,12 +186,13 @@ class ControllerLoop {
     controller.prepare?.(context)
     this.#watchOwn()
     for (const owned of controller.owns ?? []) this.#watchOwned(owned)
-    for (const { resource, keysOf } of controller.watches ?? []) {
-      const enqueue = (object: KubernetesObject, old?: KubernetesObject): void => {
-        for (const key of keysOf(object, context, old)) this.#queue.add(formatKey(key))
-      }
-      context.informer(resource).addHandler({ onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue })
-    }
+    for (const watch of controller.watches ?? []) this.#watch(watch)
+  }
+
+  /** A custom kind is there. */
+  addKind(resource: ResourceDefinition): void {
+    const watch = this.#controller.watchOf?.(resource)
+    if (watch !== undefined) this.#watch(watch)
   }
 
   get figures(): ManagerFigures[string] {
@@ -142,6 +208,13 @@ class ControllerLoop {
     this.#queue.close()
     this.#started = false
     if (this.#active > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+  }
+
+  #watch({ resource, keysOf }: WatchSpec): void {
+    const enqueue = (object: KubernetesObject, old?: KubernetesObject): void => {
+      for (const key of keysOf(object, this.#context, old)) this.#queue.add(formatKey(key))
+    }
+    this.#context.informer(resource).addHandler({ onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue })
   }
 
   #watchOwn(): void {

@@ -10,7 +10,7 @@ export {
 export * from './columns.ts'
 export { apiApprovalOf } from './custom/api-approval.ts'
 export { CustomKinds } from './custom/custom-kinds.ts'
-export { type CustomDefinition, customDefinitions, isCrdCondition } from './custom/definition.ts'
+export { type CustomDefinition, customDefinitions, isCrdCondition, storedDefinition } from './custom/definition.ts'
 export { isJsonObject, type JsonObject, type JsonSchema } from './custom/json-schema.ts'
 export { publishedV2, publishedV3 } from './custom/published-schema.ts'
 export type { KindEntry } from './define-resource.ts'

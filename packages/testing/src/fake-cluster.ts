@@ -290,7 +290,9 @@ export class FakeCluster implements Client {
 
   #delete(resource: ResourceDefinition<any>, key: ObjectKey, options: DeleteOptions): void {
     this.#reach()
-    const old = this.#must(resource, key)
+    const stored = this.#must(resource, key)
+    const isFirst = stored.metadata.deletionTimestamp === undefined
+    const old = (isFirst ? resource.strategy.prepareForDelete?.(stored, this.#clock.nowMs()) : undefined) ?? stored
     this.#check({ verb: 'delete', resource: resource.storageName, key: formatKey(key) })
     const { uid, resourceVersion } = options.preconditions ?? {}
     if (uid !== undefined && uid !== old.metadata.uid)

@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '@binnacle/apimachinery'
-import { type Pod, pods, type ResourceDefinition } from '@binnacle/resources'
+import { type ExtensibleRegistry, type Pod, pods, type ResourceDefinition } from '@binnacle/resources'
 import { FakeCluster } from '@binnacle/testing'
 import { vi } from 'vitest'
 import type { Controller, Runnable } from '../controller.ts'
@@ -15,6 +15,8 @@ export interface BenchOptions {
   /** A function makes them anew for each start, so that nothing that they remember survives a stop. */
   readonly controllers: readonly Controller[] | (() => readonly Controller[])
   readonly runnables?: readonly Runnable[] | (() => readonly Runnable[])
+  /** Gets the custom kinds that the cluster defines; the same that the controllers are made with. */
+  readonly registry?: ExtensibleRegistry
   readonly holdWatches?: boolean
   /** Held watches only: decides at each step of time what is delivered. Without it nothing is until the test says so. */
   deliver?(cluster: FakeCluster): void
@@ -122,12 +124,13 @@ export class ControllerBench {
   }
 
   #newManager(): Manager {
-    const { controllers, runnables = [] } = this.#options
+    const { controllers, runnables = [], registry } = this.#options
     return new Manager({
       client: this.cluster,
       log: () => undefined,
       controllers: typeof controllers === 'function' ? controllers() : controllers,
       runnables: typeof runnables === 'function' ? runnables() : runnables,
+      ...(registry === undefined ? {} : { registry }),
     })
   }
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { expired, type KubernetesObject } from '@binnacle/apimachinery'
-import type { ResourceDefinition } from '@binnacle/resources'
+import type { ExtensibleRegistry, ResourceDefinition } from '@binnacle/resources'
 import { type FakeCluster, SeededRandom } from '@binnacle/testing'
 import { expect, vi } from 'vitest'
 import type { Controller, Runnable } from '../controller.ts'
@@ -26,6 +26,8 @@ export interface Scenario {
   /** Makes the controllers: called for each start, so that what they remember dies with them. */
   controllers(): readonly Controller[]
   runnables?(): readonly Runnable[]
+  /** Gets the custom kinds that the story defines; the same that the controllers are made with. */
+  readonly registry?: ExtensibleRegistry
   /**
    * Does what users and node agents do. It must leave the controllers enough rounds for the story to end: a crash or a stale view may cost some. Time
    * is fake. Only calls of the bench may be awaited.
@@ -88,6 +90,7 @@ async function runStory(
   const bench = new ControllerBench({
     controllers: () => scenario.controllers(),
     runnables: () => scenario.runnables?.() ?? [],
+    ...(scenario.registry === undefined ? {} : { registry: scenario.registry }),
     ...(seed === undefined ? {} : { holdWatches: true, deliver: (cluster) => deliverSome(cluster, random) }),
     onStep: (cluster) => scenario.onStep?.(cluster),
     onRestart: (cluster) => {

@@ -8,7 +8,7 @@ import { type CustomDefinition, customDefinitions, isCrdCondition } from './defi
  */
 export class CustomKinds {
   readonly #registry: ExtensibleRegistry
-  #known = new Map<string, readonly CustomDefinition[]>()
+  #known: ReadonlyMap<string, readonly CustomDefinition[]> | undefined
 
   constructor(registry: ExtensibleRegistry) {
     this.#registry = registry
@@ -19,10 +19,11 @@ export class CustomKinds {
     const known = new Map<string, readonly CustomDefinition[]>()
     for (const crd of crds) {
       const state = stateOf(crd)
-      known.set(state, this.#known.get(state) ?? customDefinitions(crd))
+      known.set(state, this.#known?.get(state) ?? customDefinitions(crd))
     }
-    const isSame = known.size === this.#known.size && [...known.keys()].every((state) => this.#known.has(state))
+    const before = this.#known
     this.#known = known
+    const isSame = known.size === before?.size && [...known.keys()].every((state) => before.has(state))
     if (!isSame) this.#registry.setCustom([...known.values()].flat())
   }
 }

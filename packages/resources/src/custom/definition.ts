@@ -38,6 +38,14 @@ export function customDefinitions(crd: CustomResourceDefinition): readonly Custo
     .map((version) => definitionOf(crd, version))
 }
 
+/** The definition by which all objects of a kind are reached, whatever is served: in a served version where there is one. */
+export function storedDefinition(crd: CustomResourceDefinition): CustomDefinition {
+  const { versions } = crd.spec
+  const stored = versions.find(({ storage }) => storage) as CustomResourceDefinitionVersion
+  const served = stored.served || crd.spec.conversion?.strategy === 'Webhook' ? stored : versions.find((v) => v.served)
+  return definitionOf(crd, served ?? stored)
+}
+
 /** `com.example.stable.v1.CronTab`: what a kind is called in OpenAPI documents. */
 function modelName(group: string, version: string, kind: string): string {
   return `${group.split('.').toReversed().join('.')}.${version}.${kind}`

@@ -1,5 +1,5 @@
 import { isConflict, isNotFound, type KubernetesObject, type OwnerReference } from '@binnacle/apimachinery'
-import { type Informer, WorkQueue } from '@binnacle/client'
+import { type BatchWrite, type Informer, WorkQueue } from '@binnacle/client'
 import { apiVersionOf, type ResourceDefinition, type ResourceRegistry } from '@binnacle/resources'
 import type { ReconcileContext, Runnable } from '../../controller.ts'
 import { AbsentOwners } from './absent-owners.ts'
@@ -54,18 +54,24 @@ export class GarbageCollector implements Runnable {
 
   async start(context: ReconcileContext): Promise<void> {
     this.#context = context
-    for (const definition of this.reads) {
-      const informer: Informer<any> = context.informer(definition)
-      informer.addHandler({
-        onAdd: (object) => this.#changed(this.#graph.put(definition, object)),
-        onUpdate: (object, old) => {
-          if (concernsOwnership(object, old)) this.#changed(this.#graph.put(definition, object))
-        },
-        onDelete: (object) => this.#deleted(object.metadata.uid),
-      })
-    }
+    for (const definition of this.reads) this.addKind(definition)
     this.#running = true
     this.#pump()
+  }
+
+  addKind(definition: ResourceDefinition<any>): void {
+    const informer: Informer<any> = (this.#context as ReconcileContext).informer(definition)
+    informer.addHandler({
+      onAdd: (object) => this.#changed(this.#graph.put(definition, object)),
+      onUpdate: (object, old) => {
+        if (concernsOwnership(object, old)) this.#changed(this.#graph.put(definition, object))
+      },
+      onDelete: (object) => this.#deleted(object.metadata.uid),
+    })
+  }
+
+  removeKind(definition: ResourceDefinition<any>): void {
+    for (const { uid } of this.#graph.ofKind(definition)) this.#deleted(uid)
   }
 
   async stop(): Promise<void> {
@@ -225,11 +231,13 @@ export class GarbageCollector implements Runnable {
   }
 
   async #orphanDependents(node: GraphNode, context: ReconcileContext): Promise<void> {
-    const writes = [...this.#graph.dependentsOf(node.uid)].flatMap((uid) => {
+    const writes: BatchWrite[] = []
+    for (const uid of this.#graph.dependentsOf(node.uid)) {
       const dependent = this.#graph.get(uid)
       const owners = dependent?.owners.filter((owner) => owner.uid === node.uid) ?? []
-      return dependent === undefined ? [] : [{ ...releaseOf(dependent, owners), verb: 'patch' as const }]
-    })
+      const release = dependent === undefined ? undefined : await releaseOf(dependent, owners, context)
+      if (release !== undefined) writes.push({ ...release, verb: 'patch' })
+    }
     for (let from = 0; from < writes.length; from += batchMax) {
       const results = await context.client.writeAll(writes.slice(from, from + batchMax), { atomic: false })
       for (const result of results) if ('error' in result) ignoreGone(result.error)
@@ -242,8 +250,9 @@ export class GarbageCollector implements Runnable {
     owners: readonly OwnerReference[],
     context: ReconcileContext,
   ): Promise<void> {
-    const { resource, key, patch } = releaseOf(node, owners)
-    await context.client.patch(resource, key, patch).catch(ignoreGone)
+    const release = await releaseOf(node, owners, context)
+    if (release !== undefined)
+      await context.client.patch(release.resource, release.key, release.patch).catch(ignoreGone)
   }
 
   async #removeFinalizer(node: GraphNode, finalizer: string, context: ReconcileContext): Promise<void> {
@@ -257,11 +266,26 @@ export class GarbageCollector implements Runnable {
   }
 }
 
-// Takes owners from a dependent.
-function releaseOf(node: GraphNode, owners: readonly OwnerReference[]) {
-  const ownerReferences = owners.map(({ uid }) => ({ $patch: 'delete', uid }))
-  const body = { metadata: { uid: node.uid, ownerReferences } }
-  return { resource: node.definition, key: keyIn(node), patch: { type: 'strategic' as const, body } }
+type Release = Pick<Extract<BatchWrite, { verb: 'patch' }>, 'resource' | 'key' | 'patch'>
+
+// Takes owners from a dependent; undefined when it is gone.
+async function releaseOf(
+  node: GraphNode,
+  owners: readonly OwnerReference[],
+  { client }: ReconcileContext,
+): Promise<Release | undefined> {
+  const target = { resource: node.definition, key: keyIn(node) }
+  if (node.definition.custom === undefined) {
+    const ownerReferences = owners.map(({ uid }) => ({ $patch: 'delete', uid }))
+    return { ...target, patch: { type: 'strategic', body: { metadata: { uid: node.uid, ownerReferences } } } }
+  }
+  // Custom kinds take no strategic patches: the whole list is given, for the very state that it was read in.
+  const latest = await client.get(node.definition, keyIn(node)).catch(ignoreGone)
+  if (latest === undefined || latest.metadata.uid !== node.uid) return undefined
+  const { resourceVersion, ownerReferences = [] } = latest.metadata
+  const kept = ownerReferences.filter(({ uid }) => owners.every((owner) => owner.uid !== uid))
+  const metadata = { uid: node.uid, resourceVersion, ownerReferences: kept.length === 0 ? null : kept }
+  return { ...target, patch: { type: 'merge', body: { metadata } } }
 }
 
 function groupAndVersion(apiVersion: string): [group: string, version: string] {

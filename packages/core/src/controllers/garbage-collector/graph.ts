@@ -28,6 +28,11 @@ export class OwnerGraph {
     return this.#dependents.get(uid) ?? noDependents
   }
 
+  /** Those of one kind. */
+  ofKind(definition: ResourceDefinition): readonly GraphNode[] {
+    return [...this.#nodes.values()].filter((node) => node.definition === definition)
+  }
+
   put(definition: ResourceDefinition, object: KubernetesObject): GraphNode {
     const { uid = '', namespace = '', name, ownerReferences = [], deletionTimestamp, finalizers = [] } = object.metadata
     const node = {

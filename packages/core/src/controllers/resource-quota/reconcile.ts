@@ -33,13 +33,13 @@ interface Work {
  * kube-controller-manager.
  */
 export function resourceQuotaController(registry: ResourceRegistry): Controller {
-  const counted = countedResources(registry)
   const stale = new Set<string>()
   const dueMs = new Map<string, number>()
   return {
     name: 'resourcequota',
     reconciles: resourceQuotas,
-    watches: counted.map((resource) => watchOf(resource, stale)),
+    watches: countedResources(registry).map((resource) => watchOf(resource, stale)),
+    watchOf: (resource) => watchOf(resource, stale),
     prepare(context) {
       context.informer(resourceQuotas).addHandler({
         onUpdate(quota, old) {
@@ -47,7 +47,8 @@ export function resourceQuotaController(registry: ResourceRegistry): Controller 
         },
       })
     },
-    reconcile: (key, context) => reconcile(key, { context, counted, stale, dueMs }),
+    // Asked anew each time: custom kinds come and go.
+    reconcile: (key, context) => reconcile(key, { context, counted: countedResources(registry), stale, dueMs }),
   }
 }
 
