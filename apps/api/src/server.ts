@@ -33,6 +33,7 @@ import {
   negotiateAggregated,
 } from './rest/discovery.ts'
 import { OpenApi } from './rest/openapi.ts'
+import { openApiProtobufType } from './rest/openapi-protobuf.ts'
 import { matchRoute, type ResourceRoute } from './rest/routes.ts'
 import { serveResource } from './rest/verbs.ts'
 import { WatchStreams } from './rest/watch-stream.ts'
@@ -247,22 +248,20 @@ class RunningApi implements ApiProcess {
 
   async #serveOpenApi(exchange: Exchange, path: string): Promise<void> {
     const accept = exchange.header('accept')
-    const protobufOnly =
-      path === '/openapi/v2' && accept.includes('protobuf') && !/application\/json|\*\/\*/.test(accept)
-    if (protobufOnly)
-      throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json')
+    const isProtobuf = path === '/openapi/v2' && accept.includes('application/com.github.proto-openapi.spec.v2')
+    const type = isProtobuf ? openApiProtobufType : 'application/json'
     const document =
       path === '/openapi/v2'
-        ? this.#openApi.v2()
+        ? this.#openApi[isProtobuf ? 'v2Protobuf' : 'v2']()
         : path === '/openapi/v3'
           ? this.#openApi.index()
           : this.#openApi.document(path.slice('/openapi/v3/'.length))
     if (document === undefined) throw new StatusError('NotFound', 'the server could not find the requested resource')
     const etag = `"${document.hash}"`
-    if (exchange.header('if-none-match') === etag) return await exchange.send(304, '', 'application/json', { etag })
-    if (!exchange.takesGzip) return await exchange.send(200, document.json, 'application/json', { etag })
+    if (exchange.header('if-none-match') === etag) return await exchange.send(304, '', type, { etag })
+    if (!exchange.takesGzip) return await exchange.send(200, document.bytes, type, { etag })
     exchange.head(200, {
-      'content-type': 'application/json',
+      'content-type': type,
       'content-encoding': 'gzip',
       'content-length': document.gzip.length,
       vary: 'Accept, Accept-Encoding',

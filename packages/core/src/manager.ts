@@ -163,8 +163,8 @@ export class Manager {
 }
 
 // A custom kind that was defined anew is another one.
-function informerKey({ storageName, version, custom }: ResourceDefinition<any>): string {
-  return custom === undefined ? storageName : `${storageName}/${version}/${custom.uid}`
+function informerKey({ storageName, custom }: ResourceDefinition<any>): string {
+  return custom === undefined ? storageName : `${storageName}/${custom.uid}`
 }
 
 class ControllerLoop {

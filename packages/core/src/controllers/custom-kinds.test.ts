@@ -161,3 +161,25 @@ it('a quota counts custom objects', async () => {
   await bench.pass(10_000)
   expect(used()).toBe('1')
 })
+
+it('a quota counts custom objects once, also of a kind that has got another version since', async () => {
+  const name = 'count/crontabs.stable.example.com'
+  cronTab('a')
+  const v2 = { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: { type: 'object' } } }
+  bench.cluster.change(customResourceDefinitions, { namespace: '', name: 'crontabs.stable.example.com' }, (crd) => {
+    crd.spec.versions.push(v2 as never)
+    crd.metadata.generation = 2
+  })
+  await bench.settle()
+  bench.cluster.seed(resourceQuotas, {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'few', namespace: 'default' },
+    spec: { hard: { [name]: '5' } },
+  })
+  await bench.pass(1000)
+  expect(bench.only(resourceQuotas).status?.used?.[name]).toBe('1')
+  await bench.cluster.delete(cronTabs(), key('a'))
+  await bench.pass(1000)
+  expect(bench.only(resourceQuotas).status?.used?.[name]).toBe('0')
+})
