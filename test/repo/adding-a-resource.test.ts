@@ -39,7 +39,7 @@ const schema = buildGraphqlSchema(registry)
 process.stdout.write(JSON.stringify({
   route: matchRoute(registry, '/apis/resource.k8s.io/v1/resourceslices/a')?.definition === definition,
   verbs: apiResourceList(registry, 'resource.k8s.io', 'v1').resources.find(({ name }) => name === 'resourceslices').verbs,
-  openApi: new OpenApi(registry).document('apis/resource.k8s.io/v1').json.toString().includes('/resourceslices/{name}'),
+  openApi: new OpenApi(registry).document('apis/resource.k8s.io/v1').bytes.toString().includes('/resourceslices/{name}'),
   columns: definition.printerColumns.map(({ name }) => name),
   cells: definition.printerColumns.map((column) => column.value(slice, Date.parse('2026-01-01T00:01:00Z'))),
   selectable: definition.selectableFields,
