@@ -13,6 +13,8 @@ import {
   type SliceTemplate,
 } from '../slice-packing.ts'
 import type { EndpointSlice } from '@binnacle/resources'
+import { usesTopology } from './topology.ts'
+import { zoneLabel } from './zone-capacity.ts'
 
 /** The most endpoints of one slice (`--max-endpoints-per-slice`). */
 const endpointsMax = 100
@@ -20,7 +22,6 @@ const endpointsMax = 100
 export const controllerName = 'endpointslice-controller.k8s.io'
 const headlessLabel = 'service.kubernetes.io/headless'
 const reservedLabels = [serviceNameLabel, managedByLabel, headlessLabel]
-const zoneLabel = 'topology.kubernetes.io/zone'
 const closeDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
 
 /** What has to be written so that a Service's slices say what its pods say. `isPartial`: a pod is left out because its node is not known yet. */
@@ -36,6 +37,7 @@ export function planSlices(
   const addressTypes = addressTypesOf(service)
   const groups = new Map<string, EndpointGroup>()
   for (const pod of known) for (const type of addressTypes) addToGroup(groups, service, pod, type, nodeOf)
+  if (usesTopology(service)) takeOverHints(groups, existing)
   const template: SliceTemplate = {
     owner: service,
     labels: labelsFor(service),
@@ -47,8 +49,20 @@ export function planSlices(
   return { ...plan, isPartial: known.length < present.length }
 }
 
+// Hints at zones are given when it is known which slices change: until then they are no reason to change one.
+function takeOverHints(groups: ReadonlyMap<string, EndpointGroup>, existing: readonly EndpointSlice[]): void {
+  for (const { addressType, endpoints = [] } of existing)
+    for (const { targetRef, hints } of endpoints) {
+      if (hints === undefined) continue
+      for (const group of groups.values()) {
+        const endpoint = group.addressType === addressType ? group.endpoints.get(targetRef?.uid ?? '') : undefined
+        if (endpoint !== undefined) endpoint.hints = hints
+      }
+    }
+}
+
 /** The address types of a Service's families; slices of others go. */
-function addressTypesOf({ spec }: Service): readonly string[] {
+export function addressTypesOf({ spec }: Service): readonly string[] {
   const families = spec?.ipFamilies ?? []
   if (families.length > 0) return families
   return [spec?.clusterIP !== undefined && isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4']
@@ -99,9 +113,9 @@ function endpointOf(
 }
 
 // Where an endpoint is best used from, if the Service prefers near ones (`trafficdist.go`). Proxies that do not know of nodes go by the zone.
-function hintsFor({ spec }: Service, nodeName: string | undefined, zone: string | undefined): Pick<Endpoint, 'hints'> {
-  const distribution = spec?.trafficDistribution ?? ''
-  if (!closeDistributions.includes(distribution)) return {}
+function hintsFor(service: Service, nodeName: string | undefined, zone: string | undefined): Pick<Endpoint, 'hints'> {
+  const distribution = service.spec?.trafficDistribution ?? ''
+  if (!closeDistributions.includes(distribution) || usesTopology(service)) return {}
   const hints = {
     ...(distribution === 'PreferSameNode' && nodeName ? { forNodes: [{ name: nodeName }] } : {}),
     ...(zone ? { forZones: [{ name: zone }] } : {}),

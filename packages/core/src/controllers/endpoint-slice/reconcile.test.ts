@@ -1,4 +1,4 @@
-import { type EndpointSlice, endpointSlices, nodes, type Pod, pods, services } from '@binnacle/resources'
+import { type EndpointSlice, endpointSlices, events, nodes, type Pod, pods, services } from '@binnacle/resources'
 import { aNode, aPod, aService } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../controller-bench.ts'
@@ -125,6 +125,79 @@ describe('the endpoint slice controller', () => {
     expect(endpoints().map((endpoint) => endpoint.hints)).toEqual([hints, undefined])
   })
 
+  describe('with the topology mode Auto', () => {
+    const auto = { 'service.kubernetes.io/topology-mode': 'Auto' }
+    const seedAuto = () => {
+      const service = aService({ spec: { trafficDistribution: 'PreferSameZone' } })
+      return bench.cluster.seed(services, { ...service, metadata: { ...service.metadata, annotations: auto } })
+    }
+    const zones = () => endpoints().map(({ hints }) => hints?.forZones?.map(({ name }) => name).join())
+    const seedPods = (...nodeNames: string[]) =>
+      nodeNames.forEach((nodeName, index) => seedPod(`p${index}`, { nodeName }))
+    const reasons = () => bench.cluster.all(events).map(({ type, reason, message }) => `${type} ${reason} ${message}`)
+
+    it('spreads endpoints over the zones by their CPU', async () => {
+      seedAuto()
+      seedPods('node-a', 'node-a', 'node-a', 'node-b')
+      await bench.start()
+      expect(zones().toSorted()).toEqual(['a', 'a', 'b', 'b'])
+      expect(reasons()).toEqual([
+        'Normal TopologyAwareHintsEnabled Topology Aware Hints has been enabled, addressType: IPv4',
+      ])
+    })
+
+    it('gives none where there are too few endpoints, and says so', async () => {
+      seedAuto()
+      seedPods('node-a')
+      await bench.start()
+      expect(zones()).toEqual([undefined])
+      expect(reasons()).toEqual([
+        'Warning TopologyAwareHintsDisabled Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4',
+      ])
+      seedPod('more', { nodeName: 'node-b' })
+      await bench.settle()
+      expect(zones().toSorted()).toEqual(['a', 'b'])
+    })
+
+    it('takes them back when a zone is lost, and gives them again when it is back', async () => {
+      seedAuto()
+      seedPods('node-a', 'node-b')
+      await bench.start()
+      const setReady = (status: string) =>
+        bench.cluster.change(nodes, { namespace: '', name: 'node-b' }, (node) => {
+          node.status = { ...node.status, conditions: [{ type: 'Ready', status }] }
+        })
+      setReady('False')
+      await bench.settle()
+      expect(zones()).toEqual([undefined, undefined])
+      setReady('True')
+      await bench.settle()
+      expect(zones().toSorted()).toEqual(['a', 'b'])
+    })
+
+    it('leaves hints that may stay when the controller begins anew', async () => {
+      seedAuto()
+      seedPods('node-a', 'node-a', 'node-a', 'node-b', 'node-b', 'node-b')
+      await bench.start()
+      const writes = bench.writesFromHere()
+      await bench.stop()
+      await bench.start()
+      expect(writes()).toEqual([])
+    })
+
+    it('goes by the distribution of traffic once it is taken away', async () => {
+      seedAuto()
+      seedPods('node-a', 'node-a', 'node-a', 'node-b')
+      await bench.start()
+      bench.cluster.change(services, key, (service) => delete service.metadata.annotations)
+      await bench.settle()
+      expect(zones().toSorted()).toEqual(['a', 'a', 'a', 'b'])
+      expect(reasons().at(-1)).toBe(
+        'Warning TopologyAwareHintsDisabled Topology Aware Hints has been disabled, addressType: IPv4',
+      )
+    })
+  })
+
   it('says which change its slices follow', async () => {
     bench.cluster.seed(services, aService())
     await bench.start()
@@ -187,4 +260,28 @@ describe('the slices of a Service', () => {
 
   it('end the same wherever the controller is killed', () => expectSameEndWhereverKilled(scenario))
   it('end the same on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3, 4, 5]))
+
+  const spread: Scenario = {
+    ...scenario,
+    async run(story) {
+      for (const zone of ['a', 'b'])
+        story.cluster.seed(nodes, aNode({ name: `node-${zone}`, labels: { 'topology.kubernetes.io/zone': zone } }))
+      const service = aService()
+      const annotations = { 'service.kubernetes.io/topology-mode': 'Auto' }
+      story.cluster.seed(services, { ...service, metadata: { ...service.metadata, annotations } })
+      const seed = (index: number, nodeName: string): unknown =>
+        story.cluster.seed(
+          pods,
+          aPod({ name: `p${index}`, labels: { app: 'web' }, nodeName, ready: true, podIP: `10.1.0.${index}` }),
+        )
+      for (let index = 1; index < 4; index++) seed(index, 'node-a')
+      await story.start()
+      seed(4, 'node-a')
+      await story.settle()
+      await story.settle()
+    },
+  }
+
+  it('have the same hints wherever the controller is killed', () => expectSameEndWhereverKilled(spread))
+  it('have the same hints on stale views', () => expectSameEndOnStaleViews(spread, [1, 2, 3, 4, 5]))
 })
