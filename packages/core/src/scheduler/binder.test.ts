@@ -80,7 +80,7 @@ const reserving = (bench: Bench, name: string, refusal?: string): Omit<Plugin, '
 })
 
 const permitting = (verdict: 'allow' | { waitMs: number }, name = 'Gate'): Omit<Plugin, 'name'> => ({
-  permit: { name, permit: () => verdict },
+  permit: { name, permit: () => (verdict === 'allow' ? verdict : { ...verdict, message: 'not yet' }) },
 })
 
 describe('the way from the decision to the binding', () => {

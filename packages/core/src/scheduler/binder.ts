@@ -1,6 +1,6 @@
 import type { BatchWriter } from './batch-writer.ts'
 import type { ClusterState } from './cluster-state.ts'
-import type { BindPlugin, Cycle, Placement, PreBindPlugin, Profile, Rejection } from './framework.ts'
+import type { BindPlugin, Cycle, Placement, PreBindPlugin, Profile, Rejection, Wait } from './framework.ts'
 import type { QueuedPod } from './queue.ts'
 import type { WaitingPods } from './waiting-pods.ts'
 
@@ -23,11 +23,41 @@ export interface BinderEvents {
   failed(failure: BindFailure): void
 }
 
-/** A pod on its way from the decision to the binding. */
-interface Binding {
+/** A pod that is counted on its node, on its way from the decision to the binding. */
+export interface Binding {
   readonly queued: QueuedPod
   readonly profile: Profile
   readonly placement: Placement
+  readonly cycle: Cycle
+  readonly slot: number
+  /** The others that are bound together with it. */
+  readonly gathering?: Gathering
+}
+
+/** Pods of one group that are bound in one write, once each is ready to be bound or has failed. */
+interface Gathering {
+  /** How many have not failed. */
+  expected: number
+  readonly ready: Binding[]
+}
+
+/** What the permit plugins of its profile say of a pod: who holds it and for how long, or who turns it down. */
+export type PermitVerdict =
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'held'; readonly waits: ReadonlyMap<string, Wait> }
+  | { readonly kind: 'refused'; readonly plugin: string; readonly rejection: Rejection }
+
+/** Asks the permit plugins about a pod. */
+export function permitOf({ profile: { permit }, cycle, slot }: Binding): PermitVerdict {
+  let waits: Map<string, Wait> | undefined
+  for (const plugin of permit) {
+    const verdict = plugin.permit(cycle, slot)
+    if (verdict === 'allow') continue
+    if ('kind' in verdict) return { kind: 'refused', plugin: plugin.name, rejection: verdict }
+    waits ??= new Map()
+    waits.set(plugin.name, verdict)
+  }
+  return waits === undefined ? { kind: 'allowed' } : { kind: 'held', waits }
 }
 
 /**
@@ -41,6 +71,8 @@ export class Binder {
   readonly #events: BinderEvents
   /** Pods in preBind or in a bind of their own, each with how to end it. */
   readonly #underWay = new Map<string, AbortController>()
+  /** Pods that are ready to be bound and wait for the others of their group. */
+  readonly #gathered = new Map<string, Binding>()
   #onIdle: (() => void)[] = []
 
   constructor(cluster: ClusterState, writer: BatchWriter, waiting: WaitingPods, events: BinderEvents) {
@@ -52,22 +84,52 @@ export class Binder {
 
   /** Counts the pod on the slot and begins to bind it. Called within the decision that chose the slot. */
   start(queued: QueuedPod, profile: Profile, cycle: Cycle, slot: number): void {
+    const reserved = this.reserve(queued, profile, cycle, slot)
+    if ('rejection' in reserved) this.#events.failed(reserved)
+    else this.#proceed(reserved)
+  }
+
+  /** Counts the pod on the slot and sets aside what it will use there; it stays counted when that is refused. */
+  reserve(queued: QueuedPod, profile: Profile, cycle: Cycle, slot: number): Binding | BindFailure {
     const { pod, shape } = queued
     const placement = { pod, shape, nodeName: cycle.cluster.table.names[slot] as string }
-    const binding = { queued, profile, placement }
     this.#cluster.place(pod, placement.nodeName, { assumed: true })
     for (const plugin of profile.reserve) {
       const rejection = plugin.reserve(cycle, slot)
-      if (rejection !== undefined) return this.#fail(binding, 'Reserve', plugin.name, rejection)
+      if (rejection === undefined) continue
+      unreserve(profile, placement)
+      return { queued, nodeName: placement.nodeName, point: 'Reserve', plugin: plugin.name, rejection }
     }
-    if (profile.permit.length === 0) this.#preBind(binding)
-    else this.#permit(binding, cycle, slot)
+    return { queued, profile, placement, cycle, slot }
+  }
+
+  /** Takes back what was reserved for a pod that is not to be bound after all, as if nothing had been. */
+  undo({ queued, profile, placement }: Binding): void {
+    unreserve(profile, placement)
+    if (this.#cluster.placedPod(queued.uid)?.isAssumed === true) this.#cluster.unplace(queued.uid)
+  }
+
+  /** Binds pods of one group: those that must be bound together when all are ready, as long as enough of them are. */
+  proceedTogether(bindings: readonly Binding[]): void {
+    const gathering: Gathering = { expected: 0, ready: [] }
+    const all = bindings.map((binding) => {
+      if (togetherOf(binding) === undefined) return binding
+      gathering.expected++
+      return { ...binding, gathering }
+    })
+    for (const binding of all) this.#proceed(binding)
+    this.#writer.flushSoon()
   }
 
   /** The pod is gone: whatever waits for it need not. */
   cancel(uid: string): void {
     this.#waiting.reject(uid, { kind: 'unschedulable', message: 'removed' })
     this.#underWay.get(uid)?.abort(new Error('the pod is gone'))
+    const gathered = this.#gathered.get(uid)
+    if (gathered === undefined) return
+    this.#gathered.delete(uid)
+    gathered.gathering?.ready.splice(gathered.gathering.ready.indexOf(gathered), 1)
+    this.#failWith(gathered, 'PreBind', '', new Error('the pod is gone'))
   }
 
   /** Ends all waiting and resolves once nothing is under way. */
@@ -78,27 +140,49 @@ export class Binder {
     await this.#writer.idle()
   }
 
-  #permit(binding: Binding, cycle: Cycle, slot: number): void {
-    const waits = new Map<string, number>()
-    for (const plugin of binding.profile.permit) {
-      const verdict = plugin.permit(cycle, slot)
-      if (verdict === 'allow') continue
-      if ('waitMs' in verdict) waits.set(plugin.name, verdict.waitMs)
-      else return this.#fail(binding, 'Permit', plugin.name, verdict)
-    }
-    if (waits.size === 0) return this.#preBind(binding)
+  #proceed(binding: Binding): void {
+    if (binding.profile.permit.length === 0) return this.#preBind(binding)
+    const verdict = permitOf(binding)
+    if (verdict.kind === 'allowed') return this.#preBind(binding)
+    if (verdict.kind === 'refused') return this.#fail(binding, 'Permit', verdict.plugin, verdict.rejection)
+    const { waits } = verdict
     const [first = ''] = waits.keys()
-    this.#waiting.hold(binding.queued.uid, waits, (rejection) => {
-      if (rejection === undefined) this.#preBind(binding)
-      else this.#fail(binding, 'Permit', first, rejection)
-      this.#writer.flushSoon()
-    })
+    this.#waiting.hold(
+      binding.queued.uid,
+      new Map([...waits].map(([plugin, { waitMs }]) => [plugin, waitMs])),
+      (rejection) => {
+        if (rejection === undefined) this.#preBind(binding)
+        else this.#fail(binding, 'Permit', first, rejection)
+        this.#writer.flushSoon()
+      },
+    )
   }
 
   #preBind(binding: Binding): void {
     const needed = binding.profile.preBind.filter((plugin) => plugin.needsPreBind(binding.placement))
-    if (needed.length === 0) this.#bind(binding)
+    if (needed.length === 0) this.#ready(binding)
     else void this.#preBindAll(binding, needed)
+  }
+
+  #ready(binding: Binding): void {
+    if (binding.gathering === undefined) return this.#bind(binding)
+    binding.gathering.ready.push(binding)
+    this.#gathered.set(binding.queued.uid, binding)
+    this.#bindGathered(binding.gathering)
+  }
+
+  #bindGathered(gathering: Gathering): void {
+    const [first] = gathering.ready
+    if (first === undefined || gathering.ready.length < gathering.expected) return
+    // Some may have failed, or gone, since the group was found to be complete.
+    const verdict = permitOf(first)
+    const bindings = gathering.ready.splice(0)
+    for (const { gathering: _, ...binding } of bindings) {
+      this.#gathered.delete(binding.queued.uid)
+      if (verdict.kind === 'allowed') this.#bind(binding)
+      else this.#fail(binding, 'Permit', ...refusalOf(verdict))
+    }
+    this.#writer.flushSoon()
   }
 
   async #preBindAll(binding: Binding, plugins: readonly PreBindPlugin[]): Promise<void> {
@@ -112,7 +196,7 @@ export class Binder {
       }
     }
     this.#end(binding)
-    this.#bind(binding)
+    this.#ready(binding)
     this.#writer.flush()
   }
 
@@ -159,15 +243,18 @@ export class Binder {
   }
 
   #fail(
-    { queued, profile, placement }: Binding,
+    { queued, profile, placement, gathering }: Binding,
     point: BindFailure['point'],
     plugin: string,
     rejection: Rejection,
     error?: Error,
   ): void {
-    for (const reserved of profile.reserve.toReversed()) reserved.unreserve(placement)
+    unreserve(profile, placement)
     const failure = { queued, nodeName: placement.nodeName, point, plugin, rejection }
     this.#events.failed(error === undefined ? failure : { ...failure, error })
+    if (gathering === undefined) return
+    gathering.expected--
+    this.#bindGathered(gathering)
   }
 
   #begin({ queued }: Binding): AbortController {
@@ -180,6 +267,16 @@ export class Binder {
     this.#underWay.delete(queued.uid)
     if (this.#underWay.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
   }
+}
+
+function unreserve({ reserve }: Profile, placement: Placement): void {
+  for (const plugin of reserve.toReversed()) plugin.unreserve(placement)
+}
+
+function refusalOf(verdict: Exclude<PermitVerdict, { kind: 'allowed' }>): [plugin: string, rejection: Rejection] {
+  if (verdict.kind === 'refused') return [verdict.plugin, verdict.rejection]
+  const [[plugin, { message }] = ['', { message: '' }]] = verdict.waits
+  return [plugin, { kind: 'unschedulable', message }]
 }
 
 function togetherOf({ profile, placement }: Binding): string | undefined {

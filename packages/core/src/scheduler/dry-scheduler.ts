@@ -50,9 +50,10 @@ export class DryScheduler {
     let decision = this.#picker.pick(pod, shape, this.#profile)
     if (decision.kind === 'unschedulable' && decision.failed !== undefined) {
       const { cycle, search } = decision.failed
-      const [preemption] = this.#profile.postFilters
-      const promised = preemption?.postFilter(cycle, search).nominatedNodeName ?? ''
+      const made = this.#profile.postFilters.map((plugin) => plugin.postFilter(cycle, search))
+      const { nominatedNodeName: promised = '', eviction } = made.find((result) => result.nominatedNodeName) ?? {}
       if (promised === '') return undefined
+      eviction?.go()
       this.#cluster.nominations.set(pod, shape, promised)
       decision = this.#picker.pick(pod, shape, this.#profile)
       this.#cluster.nominations.delete(pod.metadata.uid ?? '')

@@ -120,8 +120,17 @@ export interface FailedSearch {
   readonly filters: readonly FilterPlugin[]
 }
 
+/** Pods that have to go so that another can have their node. */
+export interface Eviction {
+  readonly victims: readonly PlacedPod[]
+  /** Makes them go. */
+  go(): void
+}
+
 /** What a postFilter made of it. */
 export interface PostFilterResult {
+  /** Who has to go for the nomination; a pod of a group waits for what comes of the others before anybody does. */
+  readonly eviction?: Eviction
   /** The node that the pod is to have once it is free; '' to give up the one that it has been promised; undefined: leave it as it is. */
   readonly nominatedNodeName?: string | undefined
   /** Follows the reasons in the message when no node is nominated. */
@@ -169,11 +178,21 @@ export interface ReservePlugin {
   unreserve(placement: Placement): void
 }
 
+/** A permit plugin's wish that a pod wait. */
+export interface Wait {
+  readonly waitMs: number
+  /** What for, in kube-scheduler's words. */
+  readonly message: string
+}
+
 /** Lets a placed pod be bound, refuses it, or holds it. */
 export interface PermitPlugin {
   readonly name: string
-  /** A pod to wait is held until {@link WaitingPods} allows it by every plugin that asked; after `waitMs` it is rejected. */
-  permit(cycle: Cycle, slot: number): 'allow' | Rejection | { readonly waitMs: number }
+  /**
+   * A pod to wait is held until {@link WaitingPods} allows it by every plugin that asked; after `waitMs` it is rejected. Of a pod of a group it is asked
+   * as soon as the pod has a node, to see whether the group can be bound, and once more when it is to be.
+   */
+  permit(cycle: Cycle, slot: number): 'allow' | Rejection | Wait
   /** Pods of the same key are bound together: all of them or none. Asked when the binding is to be written. */
   together?(placement: Placement): string | undefined
   /** As {@link RequeueHints}; absent: any event may help. */
@@ -246,8 +265,6 @@ export interface SchedulerHandle {
   write(write: BatchWrite, settle: (result: BatchResult) => void): void
   /** Takes back the node that a pod is promised, in its status too. */
   withdrawNomination(pod: SchedulablePod): void
-  /** Whether the pod is going to be tried, or is being tried, without anything having to happen first. */
-  isToBeTried(uid: string): boolean
   /** Lets a pod that waits be tried again. */
   activate(pod: SchedulablePod): void
 }

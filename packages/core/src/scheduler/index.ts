@@ -115,7 +115,7 @@ function schedulerIn(
     return new Scheduler(
       environment,
       options.profiles ?? ((handle) => [defaultProfile(handle, defaultSchedulerName, further)]),
-      options,
+      { ...options, groups: options.gangs === true },
     )
   const { profiles, percentageOfNodesToScore, podInitialBackoffSeconds, podMaxBackoffSeconds, extenders } =
     configuration
@@ -126,6 +126,7 @@ function schedulerIn(
     ...options,
     backoff,
     extenders,
+    groups: options.gangs === true,
   })
 }
 

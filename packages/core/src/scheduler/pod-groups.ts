@@ -75,16 +75,6 @@ export class PodGroups {
     return bound.size + reserved.size
   }
 
-  /** Pods that are going to be tried without anything having to happen, but for one. */
-  comingCountOf(key: string, except: string): number {
-    const { all, bound, reserved } = this.#membersOf(key)
-    let coming = 0
-    for (const uid of all) {
-      if (uid !== except && !bound.has(uid) && !reserved.has(uid) && this.#handle.isToBeTried(uid)) coming++
-    }
-    return coming
-  }
-
   /** Pods that have been given a node which is not written yet. */
   reservedOf(key: string): readonly string[] {
     return [...(this.#members.get(key)?.reserved ?? [])]

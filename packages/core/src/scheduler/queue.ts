@@ -42,6 +42,8 @@ export interface QueuedPod {
   attempts: number
   /** Bits of the filters that rejected it when it was last tried. */
   rejectors: number
+  /** The node that its status promises it, as far as this scheduler has written it; undefined: it has written none. */
+  toldNode: string | undefined
   /** When its back-off ends; only meaningful once it has been tried. */
   backoffEndsAtMs: number
   heapIndex: number
@@ -62,6 +64,8 @@ export class SchedulingQueue {
   readonly #unschedulable = new Map<PodShape, Set<QueuedPod>>()
   /** By the plugin that keeps them out, then by shape, likewise. */
   readonly #gated = new Map<string, Map<PodShape, Set<QueuedPod>>>()
+  /** Pods that name a group, in whatever state, by namespace and group. */
+  readonly #groups = new Map<string, Set<QueuedPod>>()
   readonly #counts: Record<QueueState, number> = { active: 0, inFlight: 0, backingOff: 0, unschedulable: 0, gated: 0 }
   readonly #backoff: Backoff
   #sequence = 0
@@ -135,6 +139,11 @@ export class SchedulingQueue {
     if (queued === undefined) return
     this.#leave(queued)
     this.#pods.delete(uid)
+    const group = groupOf(queued.shape)
+    if (group === undefined) return
+    const members = this.#groups.get(group)
+    members?.delete(queued)
+    if (members?.size === 0) this.#groups.delete(group)
   }
 
   /** The next pod to try; it is in flight until it is deleted or given back. */
@@ -145,6 +154,22 @@ export class SchedulingQueue {
     queued.attempts++
     this.#enter(queued, 'inFlight')
     return queued
+  }
+
+  /**
+   * Takes those of the popped pod's group besides it that nothing keeps out and that are not under way. All together, the most important first, then in
+   * the order in which they came.
+   */
+  popGroupOf(popped: QueuedPod): QueuedPod[] {
+    const others = [...(this.#groups.get(groupOf(popped.shape) ?? '') ?? [])].filter(
+      ({ state }) => state !== 'inFlight' && state !== 'gated',
+    )
+    for (const queued of others) {
+      this.#leave(queued)
+      queued.attempts++
+      this.#enter(queued, 'inFlight')
+    }
+    return [popped, ...others].toSorted((a, b) => b.priority - a.priority || a.sequence - b.sequence)
   }
 
   /** Gives back a pod that fits no node: it waits for an event that may help. */
@@ -225,10 +250,17 @@ export class SchedulingQueue {
       sequence: ++this.#sequence,
       attempts: 0,
       rejectors: 0,
+      toldNode: undefined,
       backoffEndsAtMs: 0,
       heapIndex: -1,
     }
     this.#pods.set(uid, queued)
+    const group = groupOf(shape)
+    if (group !== undefined) {
+      const members = this.#groups.get(group)
+      if (members === undefined) this.#groups.set(group, new Set([queued]))
+      else members.add(queued)
+    }
     this.#enter(queued, gatedBy === undefined ? 'active' : 'gated')
   }
 
@@ -264,6 +296,10 @@ export class SchedulingQueue {
     else if (queued.state === 'unschedulable') leave(this.#unschedulable, queued)
   }
 }
+
+/** A pod's group never changes. */
+const groupOf = ({ namespace, schedulingGroup }: PodShape): string | undefined =>
+  schedulingGroup === undefined ? undefined : `${namespace}/${schedulingGroup}`
 
 type PodsByShape = Map<PodShape, Set<QueuedPod>>
 

@@ -1,6 +1,6 @@
 import { formatKey, formatTime, isConflict, isNotFound, type KubernetesObject, keyOf } from '@binnacle/apimachinery'
 import type { BatchResult, BatchWrite, Client, EventRecorder, Informer } from '@binnacle/client'
-import type { ResourceDefinition } from '@binnacle/resources'
+import { podGroups, type ResourceDefinition } from '@binnacle/resources'
 import type { Log } from '../controller.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { Binder, type BindFailure } from './binder.ts'
@@ -11,7 +11,18 @@ import { AskingPicker } from './extenders/asking-picker.ts'
 import type { ExtenderConfiguration } from './extenders/extender-configuration.ts'
 import { Extenders } from './extenders/extenders.ts'
 import type { HttpExtender } from './extenders/http-extender.ts'
-import { anyEvent, type ClusterEvent, type PostFilterResult, type Profile, type SchedulerHandle } from './framework.ts'
+import {
+  anyEvent,
+  type ClusterEvent,
+  type Cycle,
+  type FailedSearch,
+  type Profile,
+  type SchedulerHandle,
+} from './framework.ts'
+import { GroupCycle, type GroupVerdict, type Refusal } from './group-cycle.ts'
+import { groupKeyOf } from './pod-groups.ts'
+import { groupStatusWrite } from './pod-group-status.ts'
+import { PostFilterOutcome } from './post-filter-outcome.ts'
 import { type Backoff, SchedulingQueue, type QueueCounts, type QueuedPod } from './queue.ts'
 import { NodePicker, type Decision, type PickOptions } from './schedule-one.ts'
 import type { PodShape } from './pod-shape.ts'
@@ -46,6 +57,8 @@ const longMessageEnd = ' ...'
 
 /** Pods tried before other work gets its turn. */
 const podsPerSliceMax = 256
+/** Events remembered while extenders are asked; after more the pod is simply tried again. */
+const meanwhileMax = 10_000
 /** Time after which other work gets its turn, in milliseconds. */
 const sliceMs = 8
 
@@ -64,6 +77,11 @@ export class Scheduler {
   readonly #askingPicker: AskingPicker
   /** Ends the decision that waits for extenders; no other is made meanwhile. */
   #deciding: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
+  /** What has happened since that decision began: it may have been made on older facts. */
+  #meanwhile: ClusterEvent[] = []
+  readonly #areGroupsServed: boolean
+  #groupCycle: GroupCycle | undefined
+  #isQuiet = false
   readonly #writer: BatchWriter
   /** The preEnqueue plugins that let pods go after events that are not their own. */
   readonly #gatekeepers: ReadonlySet<string>
@@ -83,6 +101,8 @@ export class Scheduler {
     profilesOf: (handle: SchedulerHandle) => readonly Profile[],
     options: PickOptions & {
       readonly backoff?: Backoff
+      /** Pods that name a group are decided on together with the others of it. */
+      readonly groups?: boolean
       readonly extenders?: readonly ExtenderConfiguration[]
     } = {},
   ) {
@@ -102,7 +122,6 @@ export class Scheduler {
       announce: (event) => this.#announce(event),
       write: (write, settle) => this.#writer.add(write, settle),
       withdrawNomination: (pod) => this.#nominate(pod, ''),
-      isToBeTried: (uid) => ['active', 'inFlight', 'backingOff'].includes(this.queue.get(uid)?.state ?? ''),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
     })
     this.#extenders = new Extenders(options.extenders ?? [], this.cluster, log)
@@ -113,6 +132,7 @@ export class Scheduler {
     this.#gatekeepers = new Set(gatekeepers.map(({ name }) => name))
     this.queue = new SchedulingQueue(profiles[0]?.queueSort, options.backoff)
     this.#picker = new NodePicker(this.cluster, options)
+    this.#areGroupsServed = options.groups === true
     this.#askingPicker = new AskingPicker(this.#picker, this.#extenders, log)
     this.#writer = new BatchWriter(client, () => this.#wake())
     this.#binder = new Binder(this.cluster, this.#writer, waitingPods, {
@@ -168,6 +188,7 @@ export class Scheduler {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
     this.#binder.cancel(uid)
+    this.#groupCycle?.forget(uid)
     const removed = this.cluster.unplace(uid)
     this.#releasePromise(uid)
     if (removed !== undefined) this.#announce({ type: 'podRemoved', pod: removed })
@@ -199,6 +220,7 @@ export class Scheduler {
   #podHasNode(pod: SchedulablePod, nodeName: string): void {
     const uid = pod.metadata.uid ?? ''
     this.queue.delete(uid)
+    this.#groupCycle?.forget(uid)
     this.cluster.nominations.delete(uid)
     const before = this.cluster.place(pod, nodeName, { assumed: false })
     const now = this.cluster.placedPod(uid)
@@ -214,7 +236,12 @@ export class Scheduler {
     const profile = this.#profiles.get(shape.schedulerName)
     if (profile === undefined) return
     const uid = pod.metadata.uid ?? ''
-    const promised = this.cluster.nominations.get(uid)?.nodeName ?? pod.status?.nominatedNodeName ?? ''
+    const known = this.queue.get(uid)
+    const inStatus = pod.status?.nominatedNodeName ?? ''
+    // From here on others may change it.
+    if (known?.toldNode === inStatus) known.toldNode = undefined
+    const told = known?.toldNode ?? inStatus
+    const promised = this.cluster.nominations.get(uid)?.nodeName ?? told
     if (promised !== '') this.cluster.nominations.set(pod, shape, promised)
     const gatekeeper = profile.preEnqueue.find((plugin) => plugin.preEnqueue(pod) !== undefined)
     this.queue.set(pod, shape, gatekeeper?.name, this.#environment.nowMs(), ({ shape: before, rejectors }) =>
@@ -237,6 +264,8 @@ export class Scheduler {
 
   /** Lets those waiting pods try again that the event may help. */
   #announce(event: ClusterEvent): void {
+    if (this.#isQuiet) return
+    if (this.#deciding !== undefined && this.#meanwhile.length <= meanwhileMax) this.#meanwhile.push(event)
     if (this.queue.counts.gated > 0) this.#askGatekeepers(event)
     if (this.queue.counts.unschedulable === 0) return
     this.queue.move((shape, rejectors) => this.#mayHelp(event, shape, rejectors), this.#environment.nowMs())
@@ -280,21 +309,38 @@ export class Scheduler {
   }
 
   #scheduleOne(queued: QueuedPod): void {
-    const profile = this.#profiles.get(queued.shape.schedulerName) as Profile
+    if (this.#areGroupsServed && groupKeyOf(queued.shape) !== undefined) return this.#scheduleGroup(queued)
+    const profile = this.#profileOf(queued)
     this.#decisions++
     const extenders = this.#extenders.interestedIn(queued.pod)
-    if (extenders !== undefined) return this.#askExtenders(queued, profile, extenders)
+    if (extenders !== undefined)
+      return this.#ask([queued], (signal) => this.#scheduleAsking(queued, profile, extenders, signal))
     const decision = this.#picker.pick(queued.pod, queued.shape, profile)
-    if (decision.kind === 'fits') this.#binder.start(queued, profile, decision.cycle, decision.slot)
-    else this.#tryToMakeRoom(queued, profile, decision)
+    if (decision.kind === 'fits') this.#startBinding(queued, profile, decision)
+    else if (decision.failed === undefined) this.#finishInVain(queued, decision)
+    else this.#finishInVain(queued, decision, makeRoom(profile, decision.failed))
   }
 
-  #askExtenders(queued: QueuedPod, profile: Profile, extenders: readonly HttpExtender[]): void {
+  #profileOf({ shape }: QueuedPod): Profile {
+    return this.#profiles.get(shape.schedulerName) as Profile
+  }
+
+  #startBinding(queued: QueuedPod, profile: Profile, { cycle, slot }: Decision & { kind: 'fits' }): void {
+    // From now on it is counted where it goes.
+    this.cluster.nominations.delete(queued.uid)
+    this.#binder.start(queued, profile, cycle, slot)
+  }
+
+  /** Decides with somebody else's say. Nothing else is decided until that is done. */
+  #ask(pods: readonly QueuedPod[], decide: (signal: AbortSignal) => Promise<void>): void {
     const abort = new AbortController()
-    const done = this.#scheduleAsking(queued, profile, extenders, abort.signal).catch((error: unknown) => {
-      if (this.queue.get(queued.uid) !== queued) return
-      if (abort.signal.aborted) this.queue.giveBackAfterError(queued, this.#environment.nowMs())
-      else this.#reportError(queued, error as Error)
+    this.#meanwhile = []
+    const done = decide(abort.signal).catch((error: unknown) => {
+      for (const queued of pods) {
+        if (!this.#isQueued(queued)) continue
+        if (abort.signal.aborted) this.queue.giveBackAfterError(queued, this.#environment.nowMs())
+        else this.#reportError(queued, error as Error)
+      }
     })
     this.#deciding = {
       abort,
@@ -305,6 +351,11 @@ export class Scheduler {
     }
   }
 
+  /** False once the pod has gone, or somebody else has given it a node. */
+  #isQueued(queued: QueuedPod): boolean {
+    return this.queue.get(queued.uid) === queued
+  }
+
   async #scheduleAsking(
     queued: QueuedPod,
     profile: Profile,
@@ -312,51 +363,125 @@ export class Scheduler {
     signal: AbortSignal,
   ): Promise<void> {
     const decision = await this.#askingPicker.pick(queued, profile, extenders, signal)
-    // The pod has gone meanwhile, or somebody else has given it a node.
-    if (this.queue.get(queued.uid) !== queued) return
-    if (decision.kind === 'fits') return this.#binder.start(queued, profile, decision.cycle, decision.slot)
+    if (!this.#isQueued(queued)) return
+    if (decision.kind === 'fits') return this.#startBinding(queued, profile, decision)
     const { failed } = decision
-    if (failed === undefined) return this.#reportUnschedulable(queued, decision)
+    if (failed === undefined) return this.#finishInVain(queued, decision)
+    const outcome = await this.#makeRoomAsking(queued, profile, failed, extenders, signal)
+    if (this.#isQueued(queued)) this.#finishInVain(queued, decision, outcome)
+  }
+
+  async #makeRoomAsking(
+    { pod }: QueuedPod,
+    profile: Profile,
+    { cycle, search }: FailedDecision,
+    extenders: readonly HttpExtender[],
+    signal: AbortSignal,
+  ): Promise<PostFilterOutcome> {
     const outcome = new PostFilterOutcome()
     for (const plugin of profile.postFilters) {
       const result =
         plugin.postFilterReviewed === undefined
-          ? plugin.postFilter(failed.cycle, failed.search)
-          : await plugin.postFilterReviewed(failed.cycle, failed.search, (victims) =>
-              this.#extenders.review(extenders, queued.pod, victims, signal),
+          ? plugin.postFilter(cycle, search)
+          : await plugin.postFilterReviewed(cycle, search, (victims) =>
+              this.#extenders.review(extenders, pod, victims, signal),
             )
       signal.throwIfAborted()
       if (outcome.takes(result)) break
     }
-    if (this.queue.get(queued.uid) === queued) this.#finishInVain(queued, decision, outcome)
+    return outcome
   }
 
-  #tryToMakeRoom(queued: QueuedPod, profile: Profile, decision: Decision & { kind: 'unschedulable' }): void {
-    const { failed } = decision
-    if (failed === undefined) return this.#reportUnschedulable(queued, decision)
-    const outcome = new PostFilterOutcome()
-    for (const plugin of profile.postFilters) if (outcome.takes(plugin.postFilter(failed.cycle, failed.search))) break
-    this.#finishInVain(queued, decision, outcome)
+  #finishInVain(queued: QueuedPod, refusal: Refusal, outcome?: PostFilterOutcome): void {
+    outcome?.eviction?.go()
+    if (outcome?.nominated !== undefined) this.#nominate(queued.pod, outcome.nominated)
+    const message = outcome?.messageAfter(refusal.message) ?? refusal.message
+    this.#reportUnschedulable(queued, { message, rejectors: refusal.rejectors })
   }
 
-  #finishInVain(
-    queued: QueuedPod,
-    decision: Decision & { kind: 'unschedulable' },
-    { nominated, tails }: PostFilterOutcome,
-  ): void {
-    const isPromised = nominated !== undefined && nominated !== ''
-    const told = tails.length === 0 ? decision.message : `${decision.message} ${tails.join(', ')}`
-    const message = isPromised ? decision.message : told
-    if (nominated !== undefined) this.#nominate(queued.pod, nominated)
-    this.#reportUnschedulable(queued, { message, rejectors: decision.rejectors })
+  /** Decides on all pods of the popped one's group that wait. */
+  #scheduleGroup(popped: QueuedPod): void {
+    const members = this.queue.popGroupOf(popped)
+    this.#decisions += members.length
+    const [first = ''] = members.map(({ shape }) => shape.schedulerName)
+    const other = members.find(({ shape }) => shape.schedulerName !== first)
+    if (other !== undefined) {
+      const message = `all pods in a single pod group should have the same .spec.schedulerName set, got: "${first}" and "${other.shape.schedulerName}"`
+      for (const queued of members) this.#reportError(queued, new Error(message))
+      return
+    }
+    const run = (signal?: AbortSignal): Promise<void> => this.#runGroupCycle(popped, members, signal)
+    const areAsked = members.some(({ pod }) => this.#extenders.interestedIn(pod) !== undefined)
+    if (areAsked) this.#ask(members, run)
+    else void run()
+  }
+
+  async #runGroupCycle(popped: QueuedPod, members: readonly QueuedPod[], signal?: AbortSignal): Promise<void> {
+    const extendersFor = ({ pod }: QueuedPod): readonly HttpExtender[] | undefined =>
+      signal === undefined ? undefined : this.#extenders.interestedIn(pod)
+    const parts = {
+      cluster: this.cluster,
+      picker: this.#picker,
+      binder: this.#binder,
+      isQueued: (queued: QueuedPod) => this.#isQueued(queued),
+      decide: (queued: QueuedPod, profile: Profile) => {
+        const extenders = extendersFor(queued)
+        return extenders === undefined
+          ? this.#picker.pick(queued.pod, queued.shape, profile)
+          : this.#askingPicker.pick(queued, profile, extenders, signal as AbortSignal)
+      },
+      makeRoom: (queued: QueuedPod, profile: Profile, failed: FailedDecision) => {
+        const extenders = extendersFor(queued)
+        return extenders === undefined
+          ? makeRoom(profile, failed)
+          : this.#makeRoomAsking(queued, profile, failed, extenders, signal as AbortSignal)
+      },
+      quietly: (act: () => void) => this.#quietly(act),
+      nominate: ({ pod }: QueuedPod, nodeName: string) => this.#nominate(pod, nodeName),
+      reportUnschedulable: (queued: QueuedPod, refusal: Refusal) => this.#reportUnschedulable(queued, refusal),
+      reportError: (queued: QueuedPod, error: Error) => this.#reportError(queued, error),
+    }
+    const cycle = new GroupCycle(parts, this.#profileOf(popped))
+    this.#groupCycle = cycle
+    try {
+      const verdict = await cycle.run(members, () => signal?.throwIfAborted())
+      this.#writeGroupCondition(popped, verdict)
+    } finally {
+      if (this.#groupCycle === cycle) this.#groupCycle = undefined
+    }
+  }
+
+  #quietly(act: () => void): void {
+    this.#isQuiet = true
+    try {
+      act()
+    } finally {
+      this.#isQuiet = false
+    }
+  }
+
+  #writeGroupCondition({ pod, shape }: QueuedPod, verdict: GroupVerdict): void {
+    const { informer, nowMs, log } = this.#environment
+    const write = groupStatusWrite(informer(podGroups), shape, verdict, nowMs())
+    if (write === undefined) return
+    this.#writer.add(write, (result) => {
+      if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
+      log('error', 'cannot write the condition of a pod group', {
+        pod: formatKey(keyOf(pod)),
+        error: result.error.message,
+      })
+    })
+    this.#writer.flushSoon()
   }
 
   /** Promises the pod a node; '' takes the promise back. Other pods are decided on accordingly from now on, and its status says so. */
   #nominate(pod: SchedulablePod, nodeName: string): void {
     const uid = pod.metadata.uid ?? ''
-    if ((this.cluster.nominations.get(uid)?.nodeName ?? '') === nodeName) return
     if (nodeName === '') this.cluster.nominations.delete(uid)
     else this.cluster.nominations.set(pod, this.cluster.shapes.shapeOf(pod), nodeName)
+    const queued = this.queue.get(uid)
+    if ((queued?.toldNode ?? pod.status?.nominatedNodeName ?? '') === nodeName) return
+    if (queued !== undefined) queued.toldNode = nodeName
     const status = { nominatedNodeName: nodeName === '' ? null : nodeName }
     this.#patchStatus(pod, status, 'cannot write the nominated node')
   }
@@ -386,12 +511,18 @@ export class Scheduler {
   }
 
   #reportRejected({ queued, plugin, rejection }: BindFailure): void {
-    const plugins = this.#profiles.get(queued.shape.schedulerName)?.rejectors ?? []
-    const index = plugins.findIndex((p) => p.name === plugin)
-    const rejectors = index < 0 ? anyEvent : 1 << index
     const message = fitErrorMessage(1, new Map([[rejection.message, 1]]))
     this.#nominate(queued.pod, '')
-    this.#reportUnschedulable(queued, { message, rejectors })
+    this.#reportUnschedulable(queued, { message, rejectors: [plugin] })
+  }
+
+  /** The bits of plugins by name; one without hints may be helped by any event. */
+  #bitsOf({ shape }: QueuedPod, names: readonly string[]): number {
+    const plugins = this.#profiles.get(shape.schedulerName)?.rejectors ?? []
+    return names.reduce((bits, name) => {
+      const index = plugins.findIndex((p) => p.name === name)
+      return bits | (index < 0 ? anyEvent : 1 << index)
+    }, 0)
   }
 
   #reportBindError({ queued, point, plugin, rejection, error }: BindFailure): void {
@@ -410,9 +541,16 @@ export class Scheduler {
     if (!isConflict(error)) this.#writeCondition(queued, 'SchedulerError', message)
   }
 
-  #reportUnschedulable(queued: QueuedPod, { message, rejectors }: { message: string; rejectors: number }): void {
+  #reportUnschedulable(queued: QueuedPod, { message, rejectors }: Refusal): void {
     this.#unschedulable++
-    this.queue.giveBackUnschedulable(queued, rejectors, this.#environment.nowMs())
+    const bits = typeof rejectors === 'number' ? rejectors : this.#bitsOf(queued, rejectors)
+    this.queue.giveBackUnschedulable(queued, bits, this.#environment.nowMs())
+    // What has happened while extenders were asked would otherwise be missed.
+    const isHelped =
+      this.#deciding !== undefined &&
+      (this.#meanwhile.length > meanwhileMax ||
+        this.#meanwhile.some((event) => this.#mayHelp(event, queued.shape, bits)))
+    if (isHelped) this.queue.activate(queued.uid, this.#environment.nowMs())
     this.#recordFailure(queued, message)
     this.#writeCondition(queued, 'Unschedulable', message)
   }
@@ -473,20 +611,11 @@ export class Scheduler {
   }
 }
 
-/** What the postFilters of a profile have made of a pod that fits nowhere. */
-class PostFilterOutcome {
-  nominated: string | undefined
-  tails: string[] = []
+type FailedDecision = { readonly cycle: Cycle; readonly search: FailedSearch }
 
-  /** Takes over what one of them says. True: the others need not be asked. */
-  takes({ nominatedNodeName, message, isError }: PostFilterResult): boolean {
-    if (isError === true) {
-      this.nominated = undefined
-      this.tails = message === undefined ? [] : [message]
-      return true
-    }
-    this.nominated ??= nominatedNodeName
-    if (message !== undefined) this.tails.push(message)
-    return this.nominated !== undefined && this.nominated !== ''
-  }
+/** Asks the postFilters one after the other until one makes room; who has to go has not gone yet. */
+function makeRoom({ postFilters }: Profile, { cycle, search }: FailedDecision): PostFilterOutcome {
+  const outcome = new PostFilterOutcome()
+  for (const plugin of postFilters) if (outcome.takes(plugin.postFilter(cycle, search))) break
+  return outcome
 }

@@ -88,8 +88,10 @@ export class DefaultPreemption implements PostFilterPlugin {
   #conclude(cycle: Cycle, candidates: readonly PreemptionCandidate[]): PostFilterResult {
     if (candidates.length === 0) return { message: 'preemption: no candidate node for preemption' }
     const chosen = leastHarm(candidates)
-    this.#actions.evict(cycle.pod, chosen)
-    return { nominatedNodeName: cycle.cluster.table.names[chosen.slot] as string }
+    return {
+      nominatedNodeName: cycle.cluster.table.names[chosen.slot] as string,
+      eviction: { victims: chosen.victims, go: () => this.#actions.evict(cycle.pod, chosen) },
+    }
   }
 
   #candidates(

@@ -1,4 +1,14 @@
-import { type Node, nodes, type Pod, type PodGroup, podGroups, pods } from '@binnacle/resources'
+import {
+  events,
+  type Node,
+  nodes,
+  persistentVolumeClaims,
+  type Pod,
+  type PodGroup,
+  podGroups,
+  pods,
+  storageClasses,
+} from '@binnacle/resources'
 import { aNode, aPod, type FakeCluster } from '@binnacle/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ControllerBench } from '../../controllers/controller-bench.ts'
@@ -7,7 +17,10 @@ import {
   expectSameEndWhereverKilled,
   type Scenario,
 } from '../../controllers/crash-points.ts'
-import { createScheduler } from '../index.ts'
+import { localPathController } from '../../controllers/local-path-provisioner/reconcile.ts'
+import { persistentVolumeController } from '../../controllers/persistent-volume/reconcile.ts'
+import { aClaim, aStorageClass } from '../../volumes/volume-objects.ts'
+import { createScheduler, readSchedulerConfiguration } from '../index.ts'
 
 function group(name: string, minCount: number): PodGroup {
   return {
@@ -150,4 +163,153 @@ describe('a gang', () => {
   it('is bound as a whole or not at all wherever the scheduler is killed', () => expectSameEndWhereverKilled(scenario))
 
   it('is bound as a whole or not at all on stale views', () => expectSameEndOnStaleViews(scenario, [1, 2, 3]))
+})
+
+const failuresOf = (cluster: FakeCluster, name: string): (string | undefined)[] =>
+  cluster
+    .all(events)
+    .filter((event) => event.reason === 'FailedScheduling' && event.involvedObject.name === name)
+    .map(({ message }) => message)
+
+const conditionOf = (cluster: FakeCluster, name: string): unknown =>
+  cluster.all(podGroups).find(({ metadata }) => metadata.name === name)?.status?.conditions?.[0]
+
+const nominatedOf = (cluster: FakeCluster): (string | undefined)[] =>
+  cluster.all(pods).flatMap(({ status }) => status?.nominatedNodeName ?? [])
+
+/** The pods of each request that binds some, and whether it was all or nothing. */
+function bindingsTo(cluster: FakeCluster): { names: string[]; atomic: boolean }[] {
+  const requests: { names: string[]; atomic: boolean }[] = []
+  const writeAll = cluster.writeAll.bind(cluster)
+  cluster.writeAll = async (writes, options) => {
+    const names = writes.flatMap((w) => (w.verb === 'bind' ? [w.pod.name] : [])).toSorted()
+    if (names.length > 0) requests.push({ names, atomic: options.atomic })
+    return await writeAll(writes, options)
+  }
+  return requests
+}
+
+describe('the pods of a group', () => {
+  let bench: ControllerBench
+  beforeEach(() => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) })
+    bench = newBench()
+  })
+  afterEach(async () => {
+    await bench.stop()
+    vi.useRealTimers()
+  })
+
+  it('are decided on in one go, wherever in the queue they are', async () => {
+    seedHosts(bench.cluster, 3)
+    for (const name of ['a', 'b']) bench.cluster.seed(podGroups, group(name, 3))
+    for (let i = 0; i < 3; i++) for (const name of ['a', 'b']) bench.cluster.seed(pods, member(name, i))
+    const requests = bindingsTo(bench.cluster)
+    await bench.start()
+    expect(requests).toEqual([{ names: ['a-0', 'a-1', 'a-2'], atomic: true }])
+    expect(failuresOf(bench.cluster, 'a-2')).toEqual([])
+  })
+
+  it('say that the group is the reason when they would fit themselves, and the group says how it stands', async () => {
+    seedHosts(bench.cluster, 1)
+    seedGang(bench.cluster, 'a', 2, 2)
+    await bench.start()
+    expect(failuresOf(bench.cluster, 'a-0')).toEqual([
+      'pod group is unschedulable, waiting for minCount pods from a gang to be waiting on permit',
+    ])
+    expect(failuresOf(bench.cluster, 'a-1')[0]).toMatch(/^0\/1 nodes are available: 1 Insufficient cpu\. /)
+    expect(conditionOf(bench.cluster, 'a')).toMatchObject({
+      type: 'PodGroupScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message: 'pod group is unschedulable',
+    })
+    bench.cluster.seed(nodes, host(1))
+    await bench.pass(10_000)
+    expect(boundOf(bench.cluster, 'a')).toEqual(['a-0', 'a-1'])
+    expect(conditionOf(bench.cluster, 'a')).toMatchObject({ status: 'True', reason: 'Scheduled' })
+    // A pod that is one too many does not change that.
+    bench.cluster.seed(pods, member('a', 2))
+    await bench.pass(10_000)
+    expect(conditionOf(bench.cluster, 'a')).toMatchObject({ status: 'True', reason: 'Scheduled' })
+  })
+
+  it('must be of one profile', async () => {
+    const profiles = ['default-scheduler', 'other'].map((schedulerName) => ({ schedulerName }))
+    const head = { apiVersion: 'kubescheduler.config.k8s.io/v1', kind: 'KubeSchedulerConfiguration' }
+    const configuration = readSchedulerConfiguration({ ...head, profiles })
+    bench = new ControllerBench({
+      controllers: [],
+      runnables: () => [createScheduler({ gangs: true, configuration })],
+    })
+    seedHosts(bench.cluster, 3)
+    seedGang(bench.cluster, 'a', 2, 1)
+    const stranger = member('a', 1)
+    bench.cluster.seed(pods, { ...stranger, spec: { ...stranger.spec, schedulerName: 'other' } as never })
+    await bench.start()
+    const message =
+      'all pods in a single pod group should have the same .spec.schedulerName set, got: "default-scheduler" and "other"'
+    for (const name of ['a-0', 'a-1']) expect(failuresOf(bench.cluster, name)).toEqual([message])
+    expect(boundOf(bench.cluster, 'a')).toEqual([])
+  })
+
+  it('are bound together when some have to wait for their volumes, and none is before', async () => {
+    const seedAll = ({ cluster }: ControllerBench): void => {
+      seedHosts(cluster, 3)
+      cluster.seed(storageClasses, aStorageClass('manual'))
+      cluster.seed(persistentVolumeClaims, aClaim())
+      seedGang(cluster, 'a', 3, 2)
+      const pod = member('a', 2)
+      const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }]
+      cluster.seed(pods, { ...pod, spec: { ...pod.spec, volumes } as never })
+    }
+    // Nobody makes the volume: in the end the pod gives up, and with it the others.
+    seedAll(bench)
+    await bench.start()
+    await bench.pass(620_000)
+    expect(boundOf(bench.cluster, 'a')).toEqual([])
+    expect(failuresOf(bench.cluster, 'a-2')).toContain(
+      'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded',
+    )
+    expect(failuresOf(bench.cluster, 'a-0')).toContain(
+      '0/1 nodes are available: 1 waiting for minCount pods from a gang to be waiting on permit.',
+    )
+    await bench.stop()
+    bench = new ControllerBench({
+      controllers: [persistentVolumeController(), localPathController],
+      runnables: () => [createScheduler({ gangs: true })],
+    })
+    seedAll(bench)
+    const requests = bindingsTo(bench.cluster)
+    await bench.start()
+    await bench.pass(10_000)
+    expect(requests).toEqual([{ names: ['a-0', 'a-1', 'a-2'], atomic: true }])
+  })
+
+  it('evict nobody when the group cannot be bound all the same, else all whose going helps, and are bound then', async () => {
+    seedHosts(bench.cluster, 3)
+    const running = (i: number, priority: number): Pod => {
+      const pod = aPod({ name: `running-${i}` })
+      const containers = [{ name: 'app', image: 'app:1', resources: { requests: { cpu: '3' } } }]
+      const spec = { containers, priority, nodeName: `host-${i}`, terminationGracePeriodSeconds: 0 }
+      return { ...pod, spec: { ...pod.spec, ...spec } }
+    }
+    for (const [i, priority] of [1, 1, 100].entries()) bench.cluster.seed(pods, running(i, priority))
+    bench.cluster.seed(podGroups, group('a', 3))
+    const important = (i: number): Pod => {
+      const pod = member('a', i)
+      return { ...pod, spec: { ...pod.spec, priority: 10 } as never }
+    }
+    for (const i of [0, 1, 2]) bench.cluster.seed(pods, important(i))
+    await bench.start()
+    await bench.pass(20_000)
+    const evicted = (): number => bench.cluster.all(events).filter(({ reason }) => reason === 'Preempted').length
+    expect([evicted(), boundOf(bench.cluster, 'a'), nominatedOf(bench.cluster)]).toEqual([0, [], []])
+    bench.cluster.seed(nodes, host(3))
+    await bench.pass(1000)
+    await bench.pass(20_000)
+    expect([evicted(), boundOf(bench.cluster, 'a')]).toEqual([2, ['a-0', 'a-1', 'a-2']])
+    const waited = ['a-0', 'a-1', 'a-2'].flatMap((name) => failuresOf(bench.cluster, name))
+    expect(waited).toContain('pod group is unschedulable, pod group is waiting for preemption to complete')
+  })
 })

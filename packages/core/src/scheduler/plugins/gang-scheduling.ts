@@ -7,11 +7,10 @@ import type {
   Placement,
   PluginDefinition,
   PostBindPlugin,
-  PostFilterPlugin,
   PreEnqueuePlugin,
-  Rejection,
   ReservePlugin,
   SchedulerHandle,
+  Wait,
 } from '../framework.ts'
 import { nodeChange } from '../node-table.ts'
 import { groupKeyOf, PodGroups } from '../pod-groups.ts'
@@ -23,9 +22,8 @@ const name = 'GangScheduling'
 const permitWaitMs = 5 * 60_000
 
 /**
- * Pods of a PodGroup with a gang policy get their nodes all at once, or none does: they are not tried before `minCount` of them exist, they wait at
- * permit until as many have a node, and then their bindings are one write. When one of them fits nowhere and too few others are left, those that
- * wait give their nodes back, so that of two gangs that compete one gets all.
+ * Pods of a PodGroup with a gang policy get their nodes all at once, or none does: they are not tried before `minCount` of them exist, and not bound
+ * before as many have a node; then their bindings are one write.
  */
 export const gangScheduling: PluginDefinition = {
   name,
@@ -35,7 +33,6 @@ export const gangScheduling: PluginDefinition = {
     return {
       name,
       preEnqueue: { name, preEnqueue: (pod) => gangs.notReady(pod), mayHelp: isOfGroup } satisfies PreEnqueuePlugin,
-      postFilter: gangs,
       reserve: gangs,
       permit: gangs,
       postBind: gangs,
@@ -58,7 +55,7 @@ function groupOf({ metadata, spec }: SchedulablePod): string | undefined {
 
 const uidOf = (pod: SchedulablePod): string => pod.metadata.uid ?? ''
 
-class Gangs implements PostFilterPlugin, ReservePlugin, PermitPlugin, PostBindPlugin {
+class Gangs implements ReservePlugin, PermitPlugin, PostBindPlugin {
   readonly name = name
   readonly #handle: SchedulerHandle
   readonly #groups: PodGroups
@@ -79,13 +76,6 @@ class Gangs implements PostFilterPlugin, ReservePlugin, PermitPlugin, PostBindPl
     return 'waiting for minCount pods from a gang to appear in scheduling queue'
   }
 
-  postFilter({ pod, shape }: Cycle): Record<string, never> {
-    const key = groupKeyOf(shape)
-    const rejection = key === undefined ? undefined : this.#hopeless(key, uidOf(pod))
-    if (rejection !== undefined) this.#giveBack(key as string, rejection)
-    return {}
-  }
-
   reserve({ pod, shape }: Cycle): undefined {
     const key = groupKeyOf(shape)
     if (key !== undefined) this.#groups.reserve(key, uidOf(pod))
@@ -96,18 +86,11 @@ class Gangs implements PostFilterPlugin, ReservePlugin, PermitPlugin, PostBindPl
     if (key !== undefined) this.#groups.unreserve(key, uidOf(pod))
   }
 
-  permit({ pod, shape }: Cycle): 'allow' | Rejection | { readonly waitMs: number } {
+  permit({ shape }: Cycle): 'allow' | Wait {
     const key = groupKeyOf(shape)
     const minCount = key === undefined ? undefined : this.#groups.minCount(key)
-    if (key === undefined || minCount === undefined) return 'allow'
-    if (this.#groups.placedCountOf(key) >= minCount) {
-      for (const uid of this.#groups.reservedOf(key)) this.#handle.waitingPods.allow(uid, name)
-      return 'allow'
-    }
-    const rejection = this.#hopeless(key, uidOf(pod))
-    if (rejection === undefined) return { waitMs: permitWaitMs }
-    this.#giveBack(key, rejection)
-    return rejection
+    if (key === undefined || minCount === undefined || this.#groups.placedCountOf(key) >= minCount) return 'allow'
+    return { waitMs: permitWaitMs, message: 'waiting for minCount pods from a gang to be waiting on permit' }
   }
 
   together({ shape }: Placement): string | undefined {
@@ -119,7 +102,11 @@ class Gangs implements PostFilterPlugin, ReservePlugin, PermitPlugin, PostBindPl
 
   postBind({ pod, shape }: Placement): void {
     const key = groupKeyOf(shape)
-    if (key !== undefined) this.#groups.bound(key, uidOf(pod))
+    if (key === undefined) return
+    this.#groups.bound(key, uidOf(pod))
+    const minCount = this.#groups.minCount(key) ?? 0
+    if (this.#groups.placedCountOf(key) < minCount) return
+    for (const uid of this.#groups.reservedOf(key)) this.#handle.waitingPods.allow(uid, name)
   }
 
   /** Besides what concerns the group: room that others make. What the group itself gives back makes none. */
@@ -128,19 +115,5 @@ class Gangs implements PostFilterPlugin, ReservePlugin, PermitPlugin, PostBindPl
     if (event.type === 'podRemoved') return groupKeyOf(event.pod.shape) !== groupKeyOf(shape)
     if (event.type === 'podPlaced') return groupKeyOf(event.pod.shape) === groupKeyOf(shape) && !event.pod.isAssumed
     return isOfGroup(event, shape)
-  }
-
-  /** Why the gang cannot come together now, without the pod that fits nowhere; undefined while it can. */
-  #hopeless(key: string, uid: string): Rejection | undefined {
-    const minCount = this.#groups.minCount(key)
-    const placed = this.#groups.placedCountOf(key)
-    const remaining = this.#groups.comingCountOf(key, uid)
-    if (minCount === undefined || placed >= minCount || placed + remaining >= minCount) return undefined
-    const message = `minCount (${minCount}) cannot be satisfied: ${placed} scheduled, ${remaining} remaining`
-    return { kind: 'unschedulable', message }
-  }
-
-  #giveBack(key: string, rejection: Rejection): void {
-    for (const uid of this.#groups.reservedOf(key)) this.#handle.waitingPods.reject(uid, rejection)
   }
 }

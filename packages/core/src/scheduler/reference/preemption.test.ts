@@ -96,7 +96,7 @@ describe('preemption', () => {
       const evict = (_: SchedulablePod, candidate: PreemptionCandidate): void => void (chosen = candidate)
       const plugin = new DefaultPreemption(everyNode, { budgets: () => budgets, random: () => random.next(), evict })
       const { search } = decision.failed
-      plugin.postFilter(decision.failed.cycle, search)
+      plugin.postFilter(decision.failed.cycle, search).eviction?.go()
       const plain = nodes.flatMap((node) => {
         const isYielding = search.yielding.includes(cluster.table.slotOf(node.node.metadata.name))
         const found = isYielding ? plainVictims(pod, node, nodes) : undefined

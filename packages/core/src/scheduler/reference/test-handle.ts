@@ -39,7 +39,6 @@ export function testHandle(
     announce: () => {},
     write: none,
     withdrawNomination: none,
-    isToBeTried: () => false,
     activate: none,
   }
 }
