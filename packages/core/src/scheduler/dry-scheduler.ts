@@ -21,6 +21,7 @@ export class DryScheduler {
     this.#profile = defaultProfile({
       ...testHandle(cluster, new DefaultSelectors()),
       recordEvent: () => {},
+      hold: () => () => {},
       withdrawNomination: (pod) => cluster.nominations.delete(pod.metadata.uid ?? ''),
       write(write) {
         const uid = write.verb === 'delete' ? write.options?.preconditions?.uid : undefined

@@ -267,6 +267,8 @@ export interface SchedulerHandle {
   withdrawNomination(pod: SchedulablePod): void
   /** Lets a pod that waits be tried again. */
   activate(pod: SchedulablePod): void
+  /** Keeps a pod that waits from being tried again until what is returned is called. Events that would have helped it do so then. */
+  hold(pod: SchedulablePod): () => void
 }
 
 /** How a plugin of a name is made, once for each profile that has it. */

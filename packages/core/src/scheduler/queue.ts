@@ -42,6 +42,10 @@ export interface QueuedPod {
   attempts: number
   /** Bits of the filters that rejected it when it was last tried. */
   rejectors: number
+  /** Waits for something of its own, however many times over, before events are to help it. */
+  holds: number
+  /** An event would have helped it while it was held. */
+  isMissed: boolean
   /** The node that its status promises it, as far as this scheduler has written it; undefined: it has written none. */
   toldNode: string | undefined
   /** When its back-off ends; only meaningful once it has been tried. */
@@ -186,7 +190,28 @@ export class SchedulingQueue {
   /** Lets an unschedulable pod be tried again, after its back-off. */
   activate(uid: string, nowMs: number): void {
     const queued = this.#pods.get(uid)
-    if (queued?.state !== 'unschedulable') return
+    if (queued?.state === 'unschedulable') this.#help(queued, nowMs)
+  }
+
+  /** Keeps a pod from being helped by events until it is let go as often as it is held: none is missed. */
+  hold(uid: string): void {
+    const queued = this.#pods.get(uid)
+    if (queued !== undefined) queued.holds++
+  }
+
+  /** See {@link hold}. */
+  letGo(uid: string, nowMs: number): void {
+    const queued = this.#pods.get(uid)
+    if (queued === undefined || --queued.holds > 0 || !queued.isMissed) return
+    queued.isMissed = false
+    if (queued.state === 'unschedulable') this.#help(queued, nowMs)
+  }
+
+  #help(queued: QueuedPod, nowMs: number): void {
+    if (queued.holds > 0) {
+      queued.isMissed = true
+      return
+    }
     this.#leave(queued)
     this.#requeue(queued, nowMs)
   }
@@ -198,9 +223,7 @@ export class SchedulingQueue {
       for (const queued of pods) {
         const verdict = verdicts.get(queued.rejectors) ?? mayHelp(shape, queued.rejectors)
         verdicts.set(queued.rejectors, verdict)
-        if (!verdict) continue
-        this.#leave(queued)
-        this.#requeue(queued, nowMs)
+        if (verdict) this.#help(queued, nowMs)
       }
     }
   }
@@ -250,6 +273,8 @@ export class SchedulingQueue {
       sequence: ++this.#sequence,
       attempts: 0,
       rejectors: 0,
+      holds: 0,
+      isMissed: false,
       toldNode: undefined,
       backoffEndsAtMs: 0,
       heapIndex: -1,

@@ -221,6 +221,27 @@ describe('the scheduler', () => {
     expect(bench.events.map((e) => e.reason)).toEqual(['FailedScheduling', 'FailedScheduling', 'Preempted'])
   })
 
+  it('does not try a pod again, and evicts nobody else for it, before its victim is being deleted', async () => {
+    const { bench, scheduler } = prepared()
+    let release = (): void => {}
+    bench.hold = new Promise((resolve) => void (release = resolve))
+    for (const name of ['a', 'b']) {
+      scheduler.nodeChanged(node(name, '1'))
+      scheduler.podChanged(pod(`on-${name}`, '1', { spec: { nodeName: name, priority: 1 } }))
+    }
+    scheduler.podChanged(pod('p', '1', { spec: { priority: 10 } }))
+    await bench.settle()
+    scheduler.nodeChanged(node('c', '1'))
+    await bench.pass(60_000)
+    const deleted = (): number => bench.writes.filter((w) => w.verb === 'delete').length
+    expect([deleted(), scheduler.figures.decisions, bench.bound]).toEqual([1, 1, []])
+    release()
+    await bench.settle()
+    // The event of the new node is not forgotten.
+    await bench.pass(1000)
+    expect([deleted(), bench.bound]).toEqual([1, ['p c']])
+  })
+
   it('asks again of a gated pod after the events that its plugin names', async () => {
     let isOpen = false
     const gate = {

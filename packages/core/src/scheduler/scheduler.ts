@@ -123,6 +123,7 @@ export class Scheduler {
       write: (write, settle) => this.#writer.add(write, settle),
       withdrawNomination: (pod) => this.#nominate(pod, ''),
       activate: (pod) => this.queue.activate(pod.metadata.uid ?? '', environment.nowMs()),
+      hold: (pod) => this.#hold(pod.metadata.uid ?? ''),
     })
     this.#extenders = new Extenders(options.extenders ?? [], this.cluster, log)
     const { binder } = this.#extenders
@@ -181,6 +182,14 @@ export class Scheduler {
     }
     // The binding is being written, or is written and this news is older.
     else if (this.cluster.placedPod(uid) === undefined) this.#podHasNoNode(pod)
+  }
+
+  #hold(uid: string): () => void {
+    this.queue.hold(uid)
+    return () => {
+      this.queue.letGo(uid, this.#environment.nowMs())
+      this.#wake()
+    }
   }
 
   /** A pod is gone, or has come to its end: it takes nothing any more. */

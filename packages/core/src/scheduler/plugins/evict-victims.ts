@@ -7,7 +7,8 @@ import { disruptionCondition, displaced, type PreemptionActions } from './defaul
 
 /**
  * Makes victims go: those that wait to be bound are turned down; the others are marked as disrupted, then deleted with their grace period, in the
- * background. When a victim cannot be deleted, the pod that it was to make room for is tried again.
+ * background. The pod that they make room for is not tried again before they are being deleted, lest others be evicted for it; when one cannot
+ * be, it is.
  */
 export function evictVictims(handle: SchedulerHandle): PreemptionActions['evict'] {
   return (preemptor, { slot, victims }) => {
@@ -51,9 +52,11 @@ function markAndDelete(
     handle.log('error', 'cannot preempt a pod', { pod: formatKey(key), error: result.error.message })
     handle.activate(preemptor)
   }
+  const letGo = handle.hold(preemptor)
   handle.write(mark, settle)
   const preconditions = uid === undefined ? {} : { preconditions: { uid } }
   handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, (result) => {
+    letGo()
     settle(result)
     if ('error' in result) return
     const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`

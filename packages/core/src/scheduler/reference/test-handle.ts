@@ -40,5 +40,6 @@ export function testHandle(
     write: none,
     withdrawNomination: none,
     activate: none,
+    hold: none,
   }
 }
