@@ -13,6 +13,12 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const controllers = allControllers(registry, 'authority', {
   serviceAccountKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
   signingAuthority: { certificate: '', key: '' },
+  nodeAddressing: {
+    clusterCidrs: ['10.244.0.0/16'],
+    serviceCidrs: [],
+    nodeMaskSizeIPv4: 24,
+    nodeMaskSizeIPv6: 64,
+  },
 })
 
 /** The document with its generated part made anew; what is written by hand stays. */

@@ -37,3 +37,25 @@ describe('--scheduler-config', () => {
     expect(() => withScheduler(text)).toThrow(/^--scheduler-config .*scheduler\.yaml: /)
   })
 })
+
+describe('--allocate-node-cidrs', () => {
+  const read = (...args: string[]) => readConfig(['--database-url', 'postgres://h/db', ...args]).nodeAddressing
+
+  it('cuts the range of the cluster into ranges of nodes', () => {
+    expect(read('--cluster-cidr', '10.0.0.0/16')).toBeUndefined()
+    expect(read('--allocate-node-cidrs', '--cluster-cidr', '10.0.0.0/16', '--node-cidr-mask-size', '25')).toEqual({
+      clusterCidrs: ['10.0.0.0/16'],
+      serviceCidrs: ['10.96.0.0/16'],
+      nodeMaskSizeIPv4: 25,
+      nodeMaskSizeIPv6: 25,
+    })
+    const two = ['--allocate-node-cidrs', '--cluster-cidr', '10.0.0.0/16,fd00::/56', '--node-cidr-mask-size-ipv6', '66']
+    expect(read(...two)).toMatchObject({ nodeMaskSizeIPv4: 24, nodeMaskSizeIPv6: 66 })
+  })
+
+  it('needs a range, and one size for each', () => {
+    expect(() => read('--allocate-node-cidrs')).toThrow('--allocate-node-cidrs needs a --cluster-cidr')
+    const two = ['--allocate-node-cidrs', '--cluster-cidr', '10.0.0.0/16,fd00::/56', '--node-cidr-mask-size', '24']
+    expect(() => read(...two)).toThrow('--node-cidr-mask-size is for one --cluster-cidr')
+  })
+})

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { readSchedulerConfiguration, type SchedulerConfiguration } from '@binnacle/core'
+import { type NodeAddressing, readSchedulerConfiguration, type SchedulerConfiguration } from '@binnacle/core'
 import { type RuntimeConfig, runtimeConfigOf } from '@binnacle/resources'
 import { parse } from 'yaml'
 
@@ -25,6 +25,8 @@ export interface WorkersConfig {
   readonly serviceAccountKey: string | undefined
   /** PEM texts of the authority that signs certificates. */
   readonly signingAuthority: { readonly certificate: string; readonly key: string } | undefined
+  /** How nodes get addresses for their pods; undefined: they bring their own. */
+  readonly nodeAddressing: NodeAddressing | undefined
   /** Which versions are served, as the API server was told. */
   readonly runtimeConfig: RuntimeConfig
   /** Undefined: kube-scheduler's defaults. */
@@ -53,6 +55,11 @@ export function readConfig(args: readonly string[]): WorkersConfig {
       'cluster-signing-cert-file': { type: 'string' },
       'cluster-signing-key-file': { type: 'string' },
       'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+      'allocate-node-cidrs': { type: 'boolean', default: false },
+      'cluster-cidr': { type: 'string' },
+      'node-cidr-mask-size': { type: 'string' },
+      'node-cidr-mask-size-ipv4': { type: 'string' },
+      'node-cidr-mask-size-ipv6': { type: 'string' },
       'runtime-config': { type: 'string', multiple: true, default: [] },
       'scheduler-config': { type: 'string' },
       controllers: { type: 'string', default: '*' },
@@ -71,6 +78,7 @@ export function readConfig(args: readonly string[]): WorkersConfig {
     rootCa: textOf(values['root-ca']),
     serviceAccountKey: textOf(values['service-account-private-key-file']),
     signingAuthority: certificate === undefined || key === undefined ? undefined : { certificate, key },
+    nodeAddressing: nodeAddressingOf(values),
     runtimeConfig: runtimeConfigOf(values['runtime-config']),
     scheduler: schedulerOf(values['scheduler-config']),
     controllers: values.controllers.split(','),
@@ -82,6 +90,30 @@ export function readConfig(args: readonly string[]): WorkersConfig {
 
 const textOf = (file: string | undefined): string | undefined =>
   file === undefined ? undefined : readFileSync(file, 'utf8')
+
+interface AddressingValues {
+  'allocate-node-cidrs': boolean
+  'cluster-cidr'?: string
+  'node-cidr-mask-size'?: string
+  'node-cidr-mask-size-ipv4'?: string
+  'node-cidr-mask-size-ipv6'?: string
+  'service-cidr': string
+}
+
+function nodeAddressingOf(values: AddressingValues): NodeAddressing | undefined {
+  if (!values['allocate-node-cidrs']) return undefined
+  const clusterCidrs = values['cluster-cidr']?.split(',') ?? []
+  if (clusterCidrs.length === 0) throw new Error('--allocate-node-cidrs needs a --cluster-cidr')
+  const own = values['node-cidr-mask-size']
+  if (own !== undefined && clusterCidrs.length > 1)
+    throw new Error('--node-cidr-mask-size is for one --cluster-cidr: with two there are -ipv4 and -ipv6 of it')
+  return {
+    clusterCidrs,
+    serviceCidrs: values['service-cidr'].split(','),
+    nodeMaskSizeIPv4: Number(values['node-cidr-mask-size-ipv4'] ?? own ?? 24),
+    nodeMaskSizeIPv6: Number(values['node-cidr-mask-size-ipv6'] ?? own ?? 64),
+  }
+}
 
 /** Reads a KubeSchedulerConfiguration in YAML or JSON. */
 function schedulerOf(file: string | undefined): SchedulerConfiguration | undefined {

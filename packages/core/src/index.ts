@@ -36,6 +36,7 @@ import {
   volumeProtectionController,
 } from './controllers/volume-protection/reconcile.ts'
 import { GarbageCollector } from './controllers/garbage-collector/collector.ts'
+import { type NodeAddressing, nodeIpamController } from './controllers/node-ipam/reconcile.ts'
 import { nodeLifecycleController } from './controllers/node-lifecycle/reconcile.ts'
 import { podCollector } from './controllers/pod-gc/collect.ts'
 import { legacyTokenCleaner } from './controllers/legacy-token-cleaner/clean.ts'
@@ -49,6 +50,7 @@ import { taintEvictionController } from './controllers/taint-eviction/reconcile.
 import { ttlAfterFinishedController } from './controllers/ttl-after-finished/reconcile.ts'
 
 export * from './controller.ts'
+export type { NodeAddressing } from './controllers/node-ipam/reconcile.ts'
 export * from './manager.ts'
 export {
   createScheduler,
@@ -59,21 +61,23 @@ export {
   type SchedulerRunnable,
 } from './scheduler/index.ts'
 
-/** Keys of the cluster that some controllers sign with; without a key they do not run. */
-export interface ClusterKeys {
+/** What some controllers need of the cluster: keys to sign with, addresses to give. Without it they do not run. */
+export interface ClusterSetup {
   /** PEM text of the key that signs tokens of ServiceAccounts. */
   readonly serviceAccountKey?: string | undefined
   /** The authority that signs certificates. */
   readonly signingAuthority?: SigningAuthority | undefined
+  /** How nodes get addresses for their pods. */
+  readonly nodeAddressing?: NodeAddressing | undefined
 }
 
 /** Every controller. `rootCa` is the certificate authority to publish, where there is one. */
 export function allControllers(
   registry: ResourceRegistry,
   rootCa: string | undefined,
-  keys: ClusterKeys = {},
+  setup: ClusterSetup = {},
 ): readonly Controller[] {
-  const { serviceAccountKey, signingAuthority } = keys
+  const { serviceAccountKey, signingAuthority, nodeAddressing } = setup
   return [
     deploymentController,
     replicaSetController(),
@@ -107,6 +111,7 @@ export function allControllers(
     podResourceClaimController(),
     resourceClaimController,
     nodeLifecycleController(),
+    ...(nodeAddressing === undefined ? [] : [nodeIpamController(nodeAddressing)]),
     taintEvictionController(),
     ...(serviceAccountKey === undefined
       ? []
