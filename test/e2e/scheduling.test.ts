@@ -78,7 +78,8 @@ beforeAll(async () => {
   directory = mkdtempSync(path.join(tmpdir(), 'binnacle-scheduling-'))
   const file = path.join(directory, 'scheduler.yaml')
   writeFileSync(file, configuration(await startExtender()))
-  product = startProduct(['--simulated-nodes', '3', '--no-dashboard', '--scheduler-config', file])
+  const gangs = ['--runtime-config', 'scheduling.k8s.io/v1alpha2=true']
+  product = startProduct(['--simulated-nodes', '3', '--no-dashboard', '--scheduler-config', file, ...gangs])
 }, 240_000)
 afterAll(async () => {
   product?.remove()
@@ -215,5 +216,31 @@ describe.skipIf(kubectlPath === undefined)('the scheduler of a running cluster',
     // Anything that happens to nodes or pods has the pod tried again.
     await product.kubectl('delete', 'pod', 'plain')
     expect(await running('unlicensed')).toEqual(['sim-2'])
+  }, 120_000)
+
+  it('gives the pods of a gang their nodes together or not at all, and the group says which', async () => {
+    const group = {
+      apiVersion: 'scheduling.k8s.io/v1alpha2',
+      kind: 'PodGroup',
+      metadata: { name: 'gang' },
+      spec: { schedulingPolicy: { gang: { minCount: 3 } } },
+    }
+    const worker = (i: number): object =>
+      podOf(`worker-${i}`, { requests: { cpu: '20' } }, { spec: { schedulingGroup: { podGroupName: 'gang' } } })
+    await apply(podOf('other', { requests: { cpu: '20' } }))
+    await running('other')
+    await apply(group, worker(0), worker(1), worker(2))
+    const condition = async (): Promise<any> => (await get('podgroup', 'gang')).status?.conditions?.[0]
+    const unschedulable = { type: 'PodGroupScheduled', status: 'False', reason: 'Unschedulable' }
+    await eventually(async () => expect(await condition()).toMatchObject(unschedulable))
+    const { items } = await get('pods')
+    const workers = items.filter((pod: any) => pod.metadata.name.startsWith('worker'))
+    expect(workers.map((pod: any) => pod.spec.nodeName)).toEqual([undefined, undefined, undefined])
+    expect(workers.map((pod: any) => pod.status.conditions[0].message)).toContain(
+      'pod group is unschedulable, waiting for minCount pods from a gang to be waiting on permit',
+    )
+    await product.kubectl('delete', 'pod', 'other')
+    expect(new Set(await running('worker-0', 'worker-1', 'worker-2')).size).toBe(3)
+    expect(await condition()).toMatchObject({ type: 'PodGroupScheduled', status: 'True', reason: 'Scheduled' })
   }, 120_000)
 })
