@@ -385,3 +385,73 @@ describe('an extender that binds', () => {
     expect([strict.scheduler.cluster.placedCount, strict.scheduler.figures.queue.backingOff]).toEqual([0, 1])
   })
 })
+
+describe('a group of pods that an extender is interested in', () => {
+  const member = (name: string, cpu = '1', spec: object = {}) =>
+    pod(name, cpu, { spec: { schedulingGroup: { podGroupName: 'gang' }, ...spec } })
+
+  function groupBench(...nodeNames: string[]): SchedulerBench {
+    const extenders = [extenderOf({ urlPrefix: extender.url(), ...all, preemptVerb: 'preempt' })]
+    const bench = new SchedulerBench([], { extenders, groups: true })
+    bench.mayComplain = true
+    benches.push(bench)
+    for (const name of nodeNames) bench.scheduler.nodeChanged(node(name, '1'))
+    return bench
+  }
+
+  it('is decided on pod by pod, each on what those before it leave', async () => {
+    extender.answers.filter = ({ NodeNames }) => ({ NodeNames })
+    const bench = groupBench('a', 'b')
+    for (const name of ['p', 'q']) bench.scheduler.podChanged(member(name))
+    bench.scheduler.podChanged(pod('single'))
+    await bench.until(() => bench.events.length > 2)
+    expect(extender.questions.map(({ body }) => [body.Pod.metadata.name, body.NodeNames.length])).toEqual([
+      ['p', 2],
+      ['q', 1],
+    ])
+    expect(bench.bound.map((text) => text.split(' ')[0])).toEqual(['p', 'q'])
+  })
+
+  it('fails as a whole when the extender does', async () => {
+    extender.answers.filter = ({ Pod, NodeNames }) => {
+      if (Pod.metadata.name === 'q') throw new Error('500')
+      return { NodeNames }
+    }
+    const bench = groupBench('a', 'b')
+    for (const name of ['p', 'q']) bench.scheduler.podChanged(member(name))
+    await bench.until(() => bench.events.length > 1)
+    const cause = `failed filter with extender at URL ${extender.url()}/filter, code 500`
+    expect(bench.events.map(({ message }) => message)).toEqual([
+      `failed to schedule other pod from a pod group: ${cause}`,
+      cause,
+    ])
+    expect([bench.bound, bench.scheduler.cluster.placedCount]).toEqual([[], 0])
+    expect(bench.scheduler.figures.queue.backingOff).toBe(2)
+  })
+
+  it('counts what happens meanwhile: a pod that goes, and a victim that goes by itself', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    extender.answers.filter = async ({ Pod, NodeNames }) => {
+      if (Pod.metadata.name === 'r') await promise
+      return { NodeNames }
+    }
+    extender.answers.preempt = ({ NodeNameToMetaVictims }) => ({ NodeNameToMetaVictims })
+    const bench = groupBench('a', 'b', 'c')
+    const victim = pod('victim', '1', { spec: { nodeName: 'a', priority: 1 } })
+    bench.scheduler.podChanged(victim)
+    const nodeSelector = { 'kubernetes.io/hostname': 'a' }
+    bench.scheduler.podChanged(member('p', '1', { priority: 10, nodeSelector }))
+    for (const name of ['q', 'r']) bench.scheduler.podChanged(member(name, '1', { priority: 10 }))
+    await bench.until(() => extender.questions.some(({ body }) => body.Pod.metadata.name === 'r'))
+    expect(extender.verbs).toEqual(['preempt', 'filter', 'filter'])
+    bench.scheduler.podDeleted(member('q'))
+    bench.scheduler.podDeleted(victim)
+    resolve()
+    await bench.until(() => bench.events.length > 1)
+    expect(bench.writes.filter((w) => w.verb === 'delete')).toEqual([])
+    expect(bench.scheduler.cluster.placedCount).toBe(0)
+    await bench.pass(1000)
+    await bench.until(() => bench.bound.length > 1)
+    expect(bench.bound.map((text) => text.split(' ')[0])).toEqual(['p', 'r'])
+  })
+})

@@ -24,7 +24,7 @@ export function evictVictims(handle: SchedulerHandle): PreemptionActions['evict'
         continue
       }
       // Somebody else has seen to it.
-      if (pod.metadata.deletionTimestamp !== undefined) continue
+      if (pod.metadata.deletionTimestamp !== undefined || cluster.placedPod(uid) === undefined) continue
       markAndDelete(handle, pod, preemptor, nodeName)
     }
   }

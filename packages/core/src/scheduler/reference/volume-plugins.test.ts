@@ -181,6 +181,31 @@ describe('the volume plugins', () => {
   })
 })
 
+describe('NodeVolumeLimits', () => {
+  it('takes a volume that is detached for help, where the pod has volumes of the same driver', async () => {
+    const claims = [
+      aClaim('csi', { spec: { storageClassName: 'csi' } }),
+      aClaim('local', { spec: { storageClassName: 'local' } }),
+    ]
+    const cluster = new ClusterState()
+    const world = { classes, volumes: [], claims, csiNodes: [], attachments: [] }
+    const handle = await handleOf(world, cluster)
+    const filter = nodeVolumeLimits.create(handle, pluginArgsDefaults).filter as FilterPlugin
+    const object = attachment('gone', 'node-0', 'pv-0')
+    const helped = ['csi', 'local'].flatMap((claimName) => {
+      const pod: SchedulablePod = {
+        ...randomPod(new SeededRandom(1), claimName),
+        spec: { containers: [{ name: 'c' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] },
+      }
+      const shape = cluster.shapes.shapeOf(pod)
+      return (['add', 'delete'] as const).map((change) =>
+        filter.mayHelp({ type: 'object', kind: 'VolumeAttachment', change, object }, shape, cluster),
+      )
+    })
+    expect(helped).toEqual([false, true, false, false])
+  })
+})
+
 function verdictsOf({ cluster }: World, filters: readonly FilterPlugin[], pod: SchedulablePod): string[] {
   const cycle = { cluster, pod, shape: cluster.shapes.shapeOf(pod) }
   const active: FilterPlugin[] = []
