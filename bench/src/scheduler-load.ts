@@ -2,7 +2,16 @@ import { type KubernetesObject } from '@binnacle/apimachinery'
 import { createApiServer, fieldExtractions, inProcessClient } from '@binnacle/apiserver'
 import type { BatchWrite, Client } from '@binnacle/client'
 import { createScheduler, Manager, type SchedulerRunnable } from '@binnacle/core'
-import { builtInRegistry, namespaces, nodes, pods, type ResourceDefinition, serviceAccounts } from '@binnacle/resources'
+import {
+  builtInRegistry,
+  namespaces,
+  nodes,
+  type Pod,
+  pods,
+  priorityClasses,
+  type ResourceDefinition,
+  serviceAccounts,
+} from '@binnacle/resources'
 import { openStore } from '@binnacle/store'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeOf, type Workload, workloads } from './scheduler-workloads.ts'
@@ -72,7 +81,20 @@ async function prepare(client: Client, workload: Workload, count: number): Promi
     // Victims of preemption are gone at once: no kubelet runs here.
     return { ...pod, spec: { ...pod.spec, nodeName: `node-${i % nodeCount}`, terminationGracePeriodSeconds: 0 } }
   })
-  await createAll(client, pods, count, (i) => workload.measuredPod(`measured-${i}`))
+  const { priority } = workload.measuredPod('').spec
+  if (priority !== undefined) await createClass(client, priority)
+  await createAll(client, pods, count, (i) => classified(workload.measuredPod(`measured-${i}`)))
+}
+
+// The API takes a priority by its class alone.
+async function createClass(client: Client, value: number): Promise<void> {
+  const metadata = { name: `priority-${value}` }
+  await client.create(priorityClasses, { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata, value })
+}
+
+function classified(pod: ReturnType<Workload['measuredPod']>): Pod {
+  const { priority, ...spec } = pod.spec
+  return priority === undefined ? pod : { ...pod, spec: { ...spec, priorityClassName: `priority-${priority}` } }
 }
 
 async function createAll<T extends KubernetesObject>(

@@ -10,6 +10,8 @@ import { median } from './statistics.ts'
 import { WorkerProcess } from './worker-process.ts'
 
 const churnEveryPods = 100
+/** What the product gives its workers, see `Cluster`. */
+const heap = ['--min-semi-space-size=16', '--max-semi-space-size=64']
 
 /** How fast the scheduler decides, on the workloads of kube-scheduler's own performance tests. */
 export const scheduling: Benchmark = {
@@ -55,7 +57,12 @@ async function persisted(
 ): Promise<Figure> {
   const postgres = await startPostgres({ dataDir: path.join(cleanup.folder('postgres'), 'data') })
   cleanup.add(() => postgres.stop())
-  const load = new WorkerProcess<SchedulingRound, SchedulingRate>(cleanup, './scheduler-load.ts', { url: postgres.url })
+  const load = new WorkerProcess<SchedulingRound, SchedulingRate>(
+    cleanup,
+    './scheduler-load.ts',
+    { url: postgres.url },
+    heap,
+  )
   await quiet()
   const { perSecond } = await load.ask({ workload: workload.name, pods: count })
   load.end()

@@ -7,9 +7,10 @@ export class WorkerProcess<Order, Answer> {
   readonly #child: ChildProcess
   readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = []
 
-  constructor(cleanup: Cleanup, file: string, setup: unknown) {
+  constructor(cleanup: Cleanup, file: string, setup: unknown, nodeOptions: readonly string[] = []) {
     this.#child = fork(new URL(file, import.meta.url), [JSON.stringify(setup)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, ...nodeOptions],
     })
     this.#child.on('message', ({ answer, failure }: { answer: Answer; failure?: string }) => {
       const next = this.#waiting.shift()

@@ -36,7 +36,7 @@ export class ClusterState {
   readonly runningPods = new PodCounts(this.table)
   readonly carriedTerms: CarriedTerms
   readonly hostPorts = new HostPortUse()
-  readonly nominations = new Nominations()
+  readonly nominations = new Nominations(this.table)
   readonly volumeUse = new VolumeUse()
   readonly #placed = new Map<string, PlacedPod>()
   readonly #bySlot = new Map<number, Set<PlacedPod>>()
@@ -87,9 +87,12 @@ export class ClusterState {
     const slot = isSame ? before.slot : this.table.reserve(nodeName)
     const placed: PlacedPod = { uid, pod, priority, shape, slot, nodeName, isTerminating, isAssumed: options.assumed }
     // Counted in before the old is counted out, so that a slot in use is never given back in between.
-    if (isSame) this.table.touchUsage(slot)
-    else this.#count(placed, 1)
-    if (!isSame && before !== undefined) this.#count(before, -1)
+    this.table.touchUsage(slot)
+    if (!isSame) this.#count(placed, 1)
+    if (!isSame && before !== undefined) {
+      this.table.touchUsage(before.slot)
+      this.#count(before, -1)
+    }
     if (before !== undefined) this.#leaveSlot(before)
     this.#placed.set(uid, placed)
     const others = this.#bySlot.get(slot)
@@ -104,6 +107,7 @@ export class ClusterState {
     if (placed === undefined) return undefined
     this.#placed.delete(uid)
     this.#leaveSlot(placed)
+    this.table.touchUsage(placed.slot)
     this.#count(placed, -1)
     return placed
   }
@@ -113,12 +117,15 @@ export class ClusterState {
     return this.#bySlot.get(slot) ?? []
   }
 
-  /** Counts a placed pod out (-1) or in again (1), to see what would be without it; it stays placed. */
+  /**
+   * Counts a placed pod out (-1) or in again (1), to see what the filters would say without it; it stays placed. What is remembered of the slot
+   * still holds, as all is counted as before in the end.
+   */
   countPlaced(pod: PlacedPod, by: 1 | -1): void {
     this.#count(pod, by)
   }
 
-  /** Counts a pod that is not placed in (1), to see what would be with it, or out again (-1). */
+  /** Counts a pod that is not placed in (1), to see what the filters would say with it, or out again (-1). */
   countShape(shape: PodShape, slot: number, by: 1 | -1): void {
     this.#count({ shape, slot, isTerminating: false }, by)
   }
@@ -132,7 +139,6 @@ export class ClusterState {
   #count(pod: Pick<PlacedPod, 'shape' | 'slot' | 'isTerminating'>, by: 1 | -1): void {
     const { table } = this
     const { slot, shape } = pod
-    table.touchUsage(slot)
     table.podCount[slot] = (table.podCount[slot] as number) + by
     table.nonZeroCpu[slot] = (table.nonZeroCpu[slot] as number) + by * shape.nonZeroCpu
     table.nonZeroMemory[slot] = (table.nonZeroMemory[slot] as number) + by * shape.nonZeroMemory

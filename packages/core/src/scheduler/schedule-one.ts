@@ -1,8 +1,8 @@
 import type { ClusterState } from './cluster-state.ts'
 import { fitErrorMessage, noNodesMessage, preFilterMessage } from './fit-error.ts'
 import { anyEvent, type Cycle, type FailedSearch, type FilterPlugin, type Profile } from './framework.ts'
-import { common } from './placement-rules.ts'
 import type { PodShape } from './pod-shape.ts'
+import { type PreparedFilters, prepareFilters } from './prepared-filters.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
 import { probeSlot, type SlotVerdict } from './slot-probe.ts'
 import { type SlotRanking, SlotRankings } from './slot-ranking.ts'
@@ -198,7 +198,9 @@ export class NodePicker {
   }
 
   #rankingOf(cycle: Cycle, profile: Profile, prepared: PreparedFilters): SlotRanking | undefined {
-    if (prepared.nodeNames !== undefined || cycle.cluster.nominations.size > 0) return undefined
+    // A pod may take the room that it is promised itself: what is remembered is of those that are promised none.
+    const isPromised = cycle.cluster.nominations.get(cycle.pod.metadata.uid ?? '') !== undefined
+    if (prepared.nodeNames !== undefined || isPromised) return undefined
     let rankings = this.#rankings.get(profile)
     if (rankings === undefined) this.#rankings.set(profile, (rankings = new SlotRankings(profile)))
     return rankings.of(cycle, prepared.active)
@@ -473,31 +475,4 @@ function noteRejected(
     if (next < afterCount && after[next] === before[i]) next++
     else rejectedBy[before[i] as number] = who
   }
-}
-
-interface PreparedFilters {
-  /** Indices of the filters that have something to say about this pod. */
-  readonly active: readonly number[]
-  readonly nodeNames: ReadonlySet<string> | undefined
-  /** Bits of the filters that allow only some nodes from the start. */
-  readonly restrictors: number
-}
-
-function prepareFilters(
-  cycle: Cycle,
-  filters: readonly FilterPlugin[],
-): PreparedFilters | { rejection: string; rejectors: number } {
-  const active: number[] = []
-  let nodeNames: ReadonlySet<string> | undefined
-  let restrictors = 0
-  for (let i = 0; i < filters.length; i++) {
-    const result = (filters[i] as FilterPlugin).preFilter(cycle)
-    if (result === 'skip') continue
-    active.push(i)
-    if (result === 'filter') continue
-    if ('rejection' in result) return { rejection: result.rejection, rejectors: 1 << i }
-    nodeNames = nodeNames === undefined ? result.nodeNames : common(nodeNames, result.nodeNames)
-    restrictors |= 1 << i
-  }
-  return { active, nodeNames, restrictors }
 }

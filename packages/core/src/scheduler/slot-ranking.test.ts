@@ -22,6 +22,12 @@ function templates(random: SeededRandom): SchedulablePod[] {
   return [...plain, ...Array.from({ length: 4 }, (_, i) => randomPod(random, `template-${i}`))]
 }
 
+function named(template: SchedulablePod, random: SeededRandom, name: string) {
+  const priority = random.chance(0.5) ? 0 : 10
+  const metadata = { ...template.metadata, name, uid: `uid-${name}` }
+  return { ...template, metadata, spec: { ...template.spec, priority } }
+}
+
 const nodeOf = (name: string): SchedulableNode => ({
   apiVersion: 'v1',
   kind: 'Node',
@@ -54,15 +60,19 @@ describe('remembered rankings', () => {
       if (random.chance(0.05)) cluster.table.removeNode(name)
       if (random.chance(0.1) && placed.length > 0)
         cluster.unplace(placed.splice(random.below(placed.length), 1)[0] as string)
-      const template = pods[random.below(pods.length)] as SchedulablePod
-      const pod = { ...template, metadata: { ...template.metadata, name: `pod-${step}`, uid: `uid-${step}` } }
+      if (random.chance(0.2)) {
+        const promised = named(pods[random.below(pods.length)] as SchedulablePod, random, `promised-${random.below(6)}`)
+        cluster.nominations.set(promised, cluster.shapes.shapeOf(promised), name)
+      }
+      if (random.chance(0.05)) cluster.nominations.delete(`uid-promised-${random.below(6)}`)
+      const pod = named(pods[random.below(pods.length)] as SchedulablePod, random, `pod-${step}`)
       const shape = cluster.shapes.shapeOf(pod)
       const decision = fast.pick(pod, shape, remembered)
       // A profile of its own has seen no shape before.
       expect(essence(decision)).toEqual(essence(plain.pick(pod, shape, defaultProfile(handle))))
       if (decision.kind !== 'fits') continue
       cluster.place(pod, decision.nodeName, { assumed: true })
-      placed.push(`uid-${step}`)
+      placed.push(pod.metadata.uid)
     }
   })
 

@@ -1,5 +1,7 @@
 import type { Cycle, FilterPlugin, Profile, ScorePlugin } from './framework.ts'
 import type { PodShape } from './pod-shape.ts'
+import { prepareFilters } from './prepared-filters.ts'
+import { probeSlot } from './slot-probe.ts'
 
 /** Why slots were rejected; slots of the same reasons share one. */
 interface Rejection {
@@ -18,7 +20,8 @@ const unfit = -1
 
 /**
  * Where pods of one shape fit and how well, remembered for every slot as long as nothing changes there: between two decisions that is the one
- * slot that the last pod went to. Only for shapes on which every plugin that has a say judges each slot by itself.
+ * slot that the last pod went to. Only for shapes on which every plugin that has a say judges each slot by itself, and for pods that are promised
+ * no node themselves, all of one priority: the room that others are promised is as good as taken for them.
  */
 export class SlotRanking {
   /** Weighted scores by slot; negative where the pod does not fit. */
@@ -91,6 +94,7 @@ export class SlotRanking {
       kept = (this.#profile.filters[index] as FilterPlugin).filter(cycle, chunk, before)
       if (kept < before) this.#noteRejected(cycle, index, before, kept)
     }
+    if (cycle.cluster.nominations.size > 0) kept = this.#keepUnpromised(cycle, kept)
     const sums = new Float64Array(kept)
     for (const { plugin, weight } of this.#profile.scores) {
       if (plugin.isSlotwise !== true || plugin.preScore(cycle, chunk, kept) === 'skip') continue
@@ -98,6 +102,25 @@ export class SlotRanking {
       for (let i = 0; i < kept; i++) sums[i] = (sums[i] as number) + weight * (this.#scores[i] as number)
     }
     for (let i = 0; i < kept; i++) this.#settle(chunk[i] as number, sums[i] as number, undefined)
+  }
+
+  /** Leaves out the slots of the chunk where the pod would take the room that others are promised. */
+  #keepUnpromised(cycle: Cycle, count: number): number {
+    const { nominations, table } = cycle.cluster
+    const chunk = this.#chunk
+    let kept = 0
+    let isProbed = false
+    for (let i = 0; i < count; i++) {
+      const slot = chunk[i] as number
+      const isPromised = nominations.before(cycle.pod, table.names[slot] as string).length > 0
+      const verdict = isPromised ? probeSlot(cycle, this.#profile.filters, slot) : undefined
+      isProbed ||= isPromised
+      if (verdict === undefined) chunk[kept++] = slot
+      else this.#settle(slot, unfit, this.#rejection(verdict.filter, verdict.reasons, verdict.mayYield))
+    }
+    // The probes have prepared the plugins for the nodes with the promised pods on them.
+    if (isProbed) prepareFilters(cycle, this.#profile.filters)
+    return kept
   }
 
   #noteRejected(cycle: Cycle, index: number, before: number, kept: number): void {
@@ -109,14 +132,15 @@ export class SlotRanking {
         next++
         continue
       }
-      const reasons = plugin.reasons(cycle, slot)
-      const mayYield = plugin.mayYield(cycle, slot)
-      const key = `${index}${mayYield ? '+' : '-'}${reasons.join('\n')}`
-      let rejection = this.#rejections.get(key)
-      if (rejection === undefined)
-        this.#rejections.set(key, (rejection = { filter: index, reasons, mayYield, count: 0 }))
-      this.#settle(slot, unfit, rejection)
+      this.#settle(slot, unfit, this.#rejection(index, plugin.reasons(cycle, slot), plugin.mayYield(cycle, slot)))
     }
+  }
+
+  #rejection(filter: number, reasons: readonly string[], mayYield: boolean): Rejection {
+    const key = `${filter}${mayYield ? '+' : '-'}${reasons.join('\n')}`
+    let rejection = this.#rejections.get(key)
+    if (rejection === undefined) this.#rejections.set(key, (rejection = { filter, reasons, mayYield, count: 0 }))
+    return rejection
   }
 
   #settle(slot: number, total: number, rejection: Rejection | undefined): void {
@@ -128,12 +152,14 @@ export class SlotRanking {
   }
 }
 
-/** Rankings kept, of the shapes last asked for. */
+/** Shapes whose rankings are kept, those last asked for. */
 const rankingsMax = 64
+/** Priorities for which pods of one shape have rankings of their own. */
+const prioritiesMax = 8
 
 /** The rankings of a profile's shapes. */
 export class SlotRankings {
-  readonly #rankings = new Map<PodShape, SlotRanking>()
+  readonly #rankings = new Map<PodShape, Map<number, SlotRanking>>()
   /** A ranking looks at every node, so it is made for a shape that comes again. */
   readonly #seen = new WeakSet<PodShape>()
   readonly #profile: Profile
@@ -150,16 +176,29 @@ export class SlotRankings {
       return undefined
     }
     if (!active.every((index) => this.#profile.filters[index]?.isSlotwise === true)) return undefined
-    let ranking = this.#rankings.get(shape)
-    if (ranking === undefined) {
-      if (!this.#profile.scores.every(({ plugin }) => saysNothingOrSlotwise(plugin, cycle))) return undefined
-      ranking = new SlotRanking(this.#profile)
-    } else this.#rankings.delete(shape)
-    if (this.#rankings.size >= rankingsMax) this.#rankings.delete(this.#rankings.keys().next().value as PodShape)
-    this.#rankings.set(shape, ranking)
+    if (!this.#rankings.has(shape) && !this.#scoresAreSlotwise(cycle)) return undefined
+    const ranking = this.#remembered(cycle)
     ranking.update(cycle, active)
     // Asked after the update, which has judged the nodes that are new.
-    return this.#profile.scores.every(({ plugin }) => saysNothingOrSlotwise(plugin, cycle)) ? ranking : undefined
+    return this.#scoresAreSlotwise(cycle) ? ranking : undefined
+  }
+
+  #scoresAreSlotwise(cycle: Cycle): boolean {
+    return this.#profile.scores.every(({ plugin }) => saysNothingOrSlotwise(plugin, cycle))
+  }
+
+  #remembered({ shape, pod: { spec } }: Cycle): SlotRanking {
+    const { priority = 0 } = spec
+    const byPriority = this.#rankings.get(shape) ?? new Map<number, SlotRanking>()
+    this.#rankings.delete(shape)
+    if (this.#rankings.size >= rankingsMax) this.#rankings.delete(this.#rankings.keys().next().value as PodShape)
+    this.#rankings.set(shape, byPriority)
+    let ranking = byPriority.get(priority)
+    if (ranking === undefined) {
+      if (byPriority.size >= prioritiesMax) byPriority.clear()
+      byPriority.set(priority, (ranking = new SlotRanking(this.#profile)))
+    }
+    return ranking
   }
 }
 

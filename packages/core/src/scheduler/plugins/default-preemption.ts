@@ -170,9 +170,9 @@ const victimMemosMax = 16
 class VictimMemos {
   readonly #memos = new Map<PodShape, Map<number, VictimMemo>>()
 
-  /** The memo for the cycle's pod; undefined while pods are promised nodes, which changes what fits without touching them. */
+  /** The memo for the cycle's pod; undefined for one that is promised a node itself, whose own promise does not count against it. */
   of({ cluster, pod, shape }: Cycle): VictimMemo | undefined {
-    if (cluster.nominations.size > 0) return undefined
+    if (cluster.nominations.get(pod.metadata.uid ?? '') !== undefined) return undefined
     const byPriority = this.#memos.get(shape) ?? new Map<number, VictimMemo>()
     this.#memos.delete(shape)
     if (this.#memos.size >= victimMemosMax) this.#memos.delete(this.#memos.keys().next().value as PodShape)
