@@ -301,17 +301,34 @@ export function attachNow(
 function selecting(selection: Selection, listener: SelectedEventListener): ChangeListener {
   return {
     onChanges(changes) {
-      const events: SelectedEvent[] = []
-      for (const change of changes) {
-        const event = selectEvent(change, selection)
-        if (event !== undefined) events.push(event)
-      }
+      const events = selection.all ? allEvents(changes, selection) : eventsOf(changes, selection)
       if (events.length > 0) listener.onEvents(events)
     },
     ...(listener.onProgress === undefined
       ? {}
       : { onProgress: (revision: Revision) => listener.onProgress?.(revision) }),
   }
+}
+
+function eventsOf(changes: readonly StoreChange[], selection: Selection): readonly SelectedEvent[] {
+  const events: SelectedEvent[] = []
+  for (const change of changes) {
+    const event = selectEvent(change, selection)
+    if (event !== undefined) events.push(event)
+  }
+  return events
+}
+
+// The store gives the same list to all who watch the same: they share its events.
+let lastChanges: readonly StoreChange[] = []
+let lastEvents: readonly SelectedEvent[] = []
+
+function allEvents(changes: readonly StoreChange[], selection: Selection): readonly SelectedEvent[] {
+  if (changes !== lastChanges) {
+    lastChanges = changes
+    lastEvents = eventsOf(changes, selection)
+  }
+  return lastEvents
 }
 
 type StoreChange = NonNullable<SelectedEvent['change']>

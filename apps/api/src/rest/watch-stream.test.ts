@@ -89,6 +89,29 @@ describe('a watch', () => {
     request.close()
   })
 
+  it('begins with all there is, however much, and goes on while that is under way', async () => {
+    const data = { text: 'x'.repeat(1_000_000) }
+    const names = Array.from({ length: 18 }, (_, i) => `large-${i}`)
+    for (const name of names)
+      expect((await api.rest('POST', configMaps, { metadata: { name, labels: { size: 'large' } }, data })).status).toBe(
+        201,
+      )
+    const options = { host: '127.0.0.1', port: api.process.port, rejectUnauthorized: false, headers: bearer() }
+    const path = `${configMaps}?watch=1&labelSelector=size%3Dlarge&timeoutSeconds=5`
+    const lines = await new Promise<Lines>((resolve, reject) => {
+      get({ ...options, path }, (response) => {
+        // Whoever is busy reads late.
+        setTimeout(() => resolve(new Lines(response)), 300)
+      }).on('error', reject)
+    })
+    expect((await api.rest('POST', configMaps, { metadata: { name: 'late', labels: { size: 'large' } } })).status).toBe(
+      201,
+    )
+    const events = await lines.until(19)
+    expect(events.map(nameOf).sort()).toEqual([...names, 'late'].map((name) => `ADDED ${name}`).sort())
+    for (const name of names) await api.rest('DELETE', `${configMaps}/${name}`)
+  })
+
   it('by an HTTP/1.0 client, which knows no chunks, gives bare lines', async () => {
     const socket = connect({ host: '127.0.0.1', port: api.process.port, rejectUnauthorized: false })
     socket.write(

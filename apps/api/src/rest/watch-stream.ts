@@ -29,32 +29,53 @@ interface Frame {
   readonly chunk: Buffer
 }
 
-function frameOf(parts: readonly Buffer[], length: number): Frame {
+function frameOf(parts: readonly Buffer[]): Frame {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
   const size = Buffer.from(`${length.toString(16)}\r\n`)
   const chunk = Buffer.concat([size, ...parts, chunkEnd], size.length + length + chunkEnd.length)
   return { chunk, line: chunk.subarray(size.length, size.length + length) }
 }
 
-/** What all watches of a tick have in common: the frames of events, their concatenations, and one flush for all streams that got something. */
-class Tick {
-  readonly #frames = new Map<StoredObject, Partial<Record<SelectedEvent['type'], Frame>>>()
-  #dirty: WatchStream[] = []
-  #joined: { readonly frames: readonly Frame[]; readonly part: keyof Frame; readonly bytes: Buffer } | undefined
+/** How long streams are written to before the process looks at its other work, in milliseconds. */
+const flushSliceMs = 1
+/** Streams written to between two looks at the clock. */
+const flushStride = 8
 
-  /** The frame of an event, encoded once for all plain watchers. */
-  frame(type: SelectedEvent['type'], object: StoredObject): Frame {
+/**
+ * What the watches of a process have in common: the frames of events, their concatenations, and the turns in which streams that got something are
+ * written to. A thousand watchers take longer than a commit: between their turns the process commits and reads on, and what happens meanwhile
+ * goes to those whose turn is still to come together with what they wait for.
+ */
+class Fanout {
+  readonly #frames = new Map<StoredObject, Partial<Record<SelectedEvent['type'], Frame>>>()
+  #lastEvents: readonly SelectedEvent[] = []
+  #lastFrames: readonly Frame[] = []
+  #waiting: WatchStream[] = []
+  /** How many of those that wait had their turn. */
+  #served = 0
+  #joined: { readonly frames: readonly Frame[]; readonly part: keyof Frame; readonly bytes: Buffer } | undefined
+  #isScheduled = false
+
+  /** The frames of events, encoded once for all plain watchers: they hear of them one right after the other. */
+  frames(events: readonly SelectedEvent[]): readonly Frame[] {
+    if (events === this.#lastEvents) return this.#lastFrames
+    this.#lastEvents = events
+    return (this.#lastFrames = events.map(({ type, object }) => this.#frame(type, object)))
+  }
+
+  // Watchers with selectors have lists of their own, of the same objects.
+  #frame(type: SelectedEvent['type'], object: StoredObject): Frame {
     let byType = this.#frames.get(object)
     if (byType === undefined) {
       this.#frames.set(object, (byType = {}))
       this.#schedule()
     }
-    const length = prefixes[type].length + object.bytes.length + newline.length
-    return (byType[type] ??= frameOf([prefixes[type], object.bytes, newline], length))
+    return (byType[type] ??= frameOf([prefixes[type], object.bytes, newline]))
   }
 
   flushLater(stream: WatchStream): void {
     this.#schedule()
-    this.#dirty.push(stream)
+    this.#waiting.push(stream)
   }
 
   /** Watchers of the same objects have the same frames: a thousand of them share one concatenation. */
@@ -67,19 +88,32 @@ class Tick {
     return bytes
   }
 
-  #scheduled = false
-
   #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     setImmediate(() => {
-      this.#scheduled = false
-      const dirty = this.#dirty
-      this.#dirty = []
-      for (const stream of dirty) stream.flush()
+      this.#isScheduled = false
       this.#frames.clear()
-      this.#joined = undefined
+      this.#lastEvents = this.#lastFrames = []
+      this.#serve()
     })
+  }
+
+  #serve(): void {
+    const untilMs = performance.now() + flushSliceMs
+    const waiting = this.#waiting
+    // Those that come to wait again meanwhile have another turn.
+    const end = waiting.length
+    while (this.#served < end) {
+      const stream = waiting[this.#served++] as WatchStream
+      stream.flush()
+      if (this.#served % flushStride === 0 && performance.now() >= untilMs) break
+    }
+    if (this.#served < waiting.length) this.#schedule()
+    else this.#joined = undefined
+    if (this.#served < waiting.length / 2) return
+    this.#waiting = waiting.slice(this.#served)
+    this.#served = 0
   }
 }
 
@@ -87,7 +121,7 @@ function sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
   return a.length === b.length && a.every((frame, index) => frame === b[index])
 }
 
-const tick = new Tick()
+const fanout = new Fanout()
 
 /** The watches of a process: it ends them when it stops. */
 export class WatchStreams {
@@ -146,8 +180,8 @@ class WatchStream {
   readonly definition: ResourceDefinition
   readonly #form: ObjectForm
   readonly #plain: boolean
-  #pending: Frame[] = []
-  #pendingBytes = 0
+  #pending: readonly Frame[] = []
+  #queueBytesMax: number | undefined
   #scheduled = false
   #columnsSent = false
   #ended = false
@@ -163,7 +197,7 @@ class WatchStream {
   }
 
   onEvents(events: readonly SelectedEvent[]): void {
-    for (const event of events) this.#push(this.#plain ? tick.frame(event.type, event.object) : this.#encode(event))
+    this.#push(this.#plain ? fanout.frames(events) : events.map((event) => this.#encode(event)))
   }
 
   onInitialEnd(revision: number): void {
@@ -246,25 +280,15 @@ class WatchStream {
             rows: [{ cells: [], object }],
           }
         : object
-    this.#push(textFrame(JSON.stringify({ type: 'BOOKMARK', object: shown })))
+    this.#push([textFrame(JSON.stringify({ type: 'BOOKMARK', object: shown }))])
   }
 
-  #push(frame: Frame): void {
+  #push(frames: readonly Frame[]): void {
     if (this.#ended) return
-    this.#pending.push(frame)
-    this.#pendingBytes += frame.line.length
-    const waiting = this.#pendingBytes + (this.#exchange.outgoing as ServerResponse).writableLength
-    if (waiting > watchQueueBytesMax) {
-      // Too slow: it ends cleanly, and the client resumes from the last event that it did get.
-      this.#pending = []
-      this.end()
-    } else this.#flushLater()
-  }
-
-  #flushLater(): void {
+    this.#pending = this.#pending.length === 0 ? frames : [...this.#pending, ...frames]
     if (this.#scheduled) return
     this.#scheduled = true
-    tick.flushLater(this)
+    fanout.flushLater(this)
   }
 
   /** Writes what is pending. Before the head is out, the initial events wait for it. */
@@ -272,17 +296,21 @@ class WatchStream {
     this.#scheduled = false
     if (this.#pending.length === 0 || this.#ended) return
     const response = this.#exchange.outgoing as ServerResponse
-    if (!response.headersSent) return this.#flushLater()
-    const frames = this.#pending
-    this.#pending = []
-    this.#pendingBytes = 0
+    if (!response.headersSent) return this.#push([])
     // Straight into the connection: the response would add the same chunk's size and end for each watcher anew.
-    if (response.chunkedEncoding === true && response.socket !== null) response.socket.write(tick.join(frames, 'chunk'))
-    else response.write(tick.join(frames, 'line'))
+    const { socket } = response
+    const isChunked = response.chunkedEncoding === true && socket !== null
+    const bytes = fanout.join(this.#pending, isChunked ? 'chunk' : 'line')
+    this.#pending = []
+    // What there is at the start goes out whatever its size: a client that asked for it would ask again.
+    this.#queueBytesMax ??= watchQueueBytesMax + bytes.length
+    // Too slow: it ends cleanly, and the client resumes from the last event that it did get.
+    if (response.writableLength + bytes.length > this.#queueBytesMax) this.end()
+    else if (isChunked) socket.write(bytes)
+    else response.write(bytes)
   }
 }
 
 function textFrame(text: string): Frame {
-  const line = Buffer.from(`${text}\n`)
-  return frameOf([line], line.length)
+  return frameOf([Buffer.from(`${text}\n`)])
 }
