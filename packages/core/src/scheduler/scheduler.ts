@@ -84,6 +84,8 @@ export class Scheduler {
   #isQuiet = false
   readonly #writer: BatchWriter
   /** The preEnqueue plugins that let pods go after events that are not their own. */
+  /** Of pods, by uid: what is queued in this turn for their status. */
+  readonly #openPatches = new Map<string, Record<string, unknown>>()
   readonly #gatekeepers: ReadonlySet<string>
   readonly #binder: Binder
   #isRunning = false
@@ -492,7 +494,7 @@ export class Scheduler {
     if ((queued?.toldNode ?? pod.status?.nominatedNodeName ?? '') === nodeName) return
     if (queued !== undefined) queued.toldNode = nodeName
     const status = { nominatedNodeName: nodeName === '' ? null : nodeName }
-    this.#patchStatus(pod, status, 'cannot write the nominated node')
+    this.#patchStatus(pod, status)
   }
 
   #bound({ pod, uid, shape }: QueuedPod, nodeName: string): void {
@@ -583,21 +585,29 @@ export class Scheduler {
       reason,
       message,
     }
-    this.#patchStatus(pod, { conditions: [condition] }, 'cannot write the PodScheduled condition')
+    this.#patchStatus(pod, { conditions: [condition] })
   }
 
-  #patchStatus(pod: SchedulablePod, status: Readonly<Record<string, unknown>>, complaint: string): void {
+  /** What one decision says of a pod, its condition and the node that it is promised, is one patch. */
+  #patchStatus(pod: SchedulablePod, status: Readonly<Record<string, unknown>>): void {
+    const uid = pod.metadata.uid ?? ''
+    const open = this.#openPatches.get(uid)
+    if (open !== undefined) return void Object.assign(open, status)
+    const body = { ...status }
+    this.#openPatches.set(uid, body)
+    queueMicrotask(() => this.#openPatches.delete(uid))
     const write: BatchWrite = {
       verb: 'patch',
       resource: this.#environment.pods,
       key: keyOf(pod),
-      patch: { type: 'strategic', body: { metadata: { uid: pod.metadata.uid }, status } },
+      patch: { type: 'strategic', body: { metadata: { uid: pod.metadata.uid }, status: body } },
       subresource: 'status',
     }
     this.#writer.add(write, (result: BatchResult) => {
       // A pod that is gone, or another of the same name, needs no status.
       if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
-      this.#environment.log('error', complaint, { pod: formatKey(keyOf(pod)), error: result.error.message })
+      const told = { pod: formatKey(keyOf(pod)), error: result.error.message }
+      this.#environment.log('error', 'cannot write the status of a pod', told)
     })
   }
 

@@ -333,36 +333,42 @@ function protects({ metadata, spec, status }: PodDisruptionBudget, pod: Schedula
   )
 }
 
-/** The candidate that hurts least, by kube-scheduler's rules in their order. */
+/** The candidate that hurts least, by kube-scheduler's rules in their order; the first of equals. */
 export function leastHarm(candidates: readonly PreemptionCandidate[]): PreemptionCandidate {
-  // The offset makes a pod of the lowest priority count more than none.
-  const offset = 2 ** 31
-  const rules: readonly ((c: PreemptionCandidate) => number)[] = [
-    ({ violations }) => violations,
-    ({ victims }) => victims[0]?.priority ?? Number.NEGATIVE_INFINITY,
-    ({ victims }) => {
-      let sum = 0
-      for (const { priority } of victims) sum += priority + offset
-      return sum
-    },
-    ({ victims }) => victims.length,
-    ({ victims }) => -oldestStart(victims),
-  ]
-  let left = candidates
-  for (const rule of rules) {
-    let least = Number.POSITIVE_INFINITY
-    let best: PreemptionCandidate[] = []
-    for (const candidate of left) {
-      const harm = rule(candidate)
-      if (harm > least) continue
-      if (harm < least) best = []
-      least = harm
-      best.push(candidate)
-    }
-    left = best
-    if (left.length === 1) break
+  let [best] = candidates as [PreemptionCandidate]
+  let least = harmOf(best)
+  for (const candidate of candidates) {
+    const harm = harmOf(candidate)
+    if (!isLess(harm, least)) continue
+    best = candidate
+    least = harm
   }
-  return left[0] as PreemptionCandidate
+  return best
+}
+
+// Candidates are remembered from one pod to the next, and their harm with them.
+const harms = new WeakMap<PreemptionCandidate, readonly number[]>()
+// It makes a pod of the lowest priority count more than none.
+const priorityOffset = 2 ** 31
+
+/** What kube-scheduler compares, in its order; less is better. */
+function harmOf(candidate: PreemptionCandidate): readonly number[] {
+  let harm = harms.get(candidate)
+  if (harm === undefined) {
+    const { victims, violations } = candidate
+    const highest = victims[0]?.priority ?? Number.NEGATIVE_INFINITY
+    const sum = victims.reduce((total, { priority }) => total + priority + priorityOffset, 0)
+    harms.set(candidate, (harm = [violations, highest, sum, victims.length, -oldestStart(victims)]))
+  }
+  return harm
+}
+
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  for (let i = 0; i < a.length; i++) {
+    const difference = (a[i] as number) - (b[i] as number)
+    if (difference !== 0 && !Number.isNaN(difference)) return difference < 0
+  }
+  return false
 }
 
 /** When the oldest of the most important victims started; the later, the better. */
