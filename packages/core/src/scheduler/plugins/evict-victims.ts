@@ -46,22 +46,27 @@ function markAndDelete(
     patch: { type: 'strategic', body: { metadata: { uid }, status: { conditions: [condition] } } },
     subresource: 'status',
   }
-  const settle = (result: BatchResult): void => {
+  const letGo = handle.hold(preemptor)
+  const fail = (error: Error): void => {
     // Another pod of the same name, or none: the victim is gone.
-    if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
-    handle.log('error', 'cannot preempt a pod', { pod: formatKey(key), error: result.error.message })
+    if (isNotFound(error) || isConflict(error)) return
+    handle.log('error', 'cannot preempt a pod', { pod: formatKey(key), error: error.message })
     handle.activate(preemptor)
   }
-  const letGo = handle.hold(preemptor)
-  handle.write(mark, settle)
   const preconditions = uid === undefined ? {} : { preconditions: { uid } }
-  handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, (result) => {
-    letGo()
-    settle(result)
-    if ('error' in result) return
-    const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`
-    const { schedulerName } = preemptor.spec
-    const about = schedulerName === undefined ? {} : { component: schedulerName }
-    handle.recordEvent(pod, 'Normal', 'Preempted', message, about)
+  // One after the other: whoever counts failures looks for the mark on what is deleted.
+  handle.write(mark, (marked: BatchResult) => {
+    if ('error' in marked) {
+      letGo()
+      return fail(marked.error)
+    }
+    handle.write({ verb: 'delete', resource: pods, key, options: preconditions }, (deleted) => {
+      letGo()
+      if ('error' in deleted) return fail(deleted.error)
+      const message = `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`
+      const { schedulerName } = preemptor.spec
+      const about = schedulerName === undefined ? {} : { component: schedulerName }
+      handle.recordEvent(pod, 'Normal', 'Preempted', message, about)
+    })
   })
 }
