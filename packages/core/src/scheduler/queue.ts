@@ -137,6 +137,15 @@ export class SchedulingQueue {
     else this.#enter(known, before)
   }
 
+  /** Takes over what has changed of a pod that is being bound: it matters when that fails. */
+  updateInFlight(pod: SchedulablePod, shapeOf: () => PodShape): void {
+    const queued = this.#pods.get(pod.metadata.uid ?? '')
+    if (queued?.state !== 'inFlight') return
+    queued.pod = pod
+    queued.shape = shapeOf()
+    queued.priority = pod.spec.priority ?? 0
+  }
+
   /** Forgets a pod: it is gone, or it has a node. */
   delete(uid: string): void {
     const queued = this.#pods.get(uid)

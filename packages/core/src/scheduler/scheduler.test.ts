@@ -151,6 +151,24 @@ describe('the scheduler', () => {
     expect(scheduler.cluster.placedPod('uid-p')?.nodeName).toBe('b')
   })
 
+  it('knows what has changed of a pod meanwhile when its binding fails', async () => {
+    const { bench, scheduler } = prepared()
+    let release = (): void => {}
+    bench.hold = new Promise((resolve) => void (release = resolve))
+    bench.failures.push('bind')
+    scheduler.nodeChanged(node('a'))
+    scheduler.podChanged(pod('p'))
+    await bench.settle()
+    scheduler.podChanged(pod('p', '1', { metadata: { labels: { app: 'new' } } }))
+    release()
+    await bench.settle()
+    const queued = scheduler.queue.get('uid-p')
+    expect([queued?.state, queued?.pod.metadata.labels]).toEqual(['backingOff', { app: 'new' }])
+    expect(queued?.shape).toBe(
+      scheduler.cluster.shapes.shapeOf(pod('p', '1', { metadata: { labels: { app: 'new' } } })),
+    )
+  })
+
   it('does not take old news of a pod that it has just bound for a new pod', async () => {
     const { bench, scheduler } = prepared()
     scheduler.nodeChanged(node('a'))

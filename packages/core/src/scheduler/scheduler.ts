@@ -182,8 +182,9 @@ export class Scheduler {
       this.queue.delete(uid)
       this.#releasePromise(uid)
     }
-    // The binding is being written, or is written and this news is older.
+    // Else the binding is being written, or is written and this news is older.
     else if (this.cluster.placedPod(uid) === undefined) this.#podHasNoNode(pod)
+    else this.queue.updateInFlight(pod, () => this.cluster.shapes.shapeOf(pod))
   }
 
   #hold(uid: string): () => void {
