@@ -23,8 +23,10 @@ export class DeviceState {
   readonly #handle: SchedulerHandle
   /** Claims as they were last written, until the informer has them. */
   readonly #written = new Map<string, ResourceClaimV1>()
+  /** The last work on each claim that has to be done in turn, by its uid. */
+  readonly #turns = new Map<string, Promise<unknown>>()
   /** Allocations under way, by the claim's uid. */
-  readonly #underWay = new Set<string>()
+  readonly #underWay = new Map<string, AllocationUnderWay>()
   /** Devices that claims have for themselves, by the claim's uid, and how many claims have each. */
   readonly #devicesOf = new Map<string, readonly string[]>()
   readonly #users = new Map<string, number>()
@@ -67,21 +69,50 @@ export class DeviceState {
     return this.#users.has(id)
   }
 
-  /** True while an allocation of the claim is being written. */
-  isUnderWay({ metadata }: ResourceClaimV1): boolean {
-    return this.#underWay.has(metadata.uid ?? '')
+  /** The claim's allocation that is being written, and for pods of which group. */
+  underWay({ metadata }: ResourceClaimV1): Pick<AllocationUnderWay, 'allocation' | 'group'> | undefined {
+    return this.#underWay.get(metadata.uid ?? '')
   }
 
-  /** Sets devices aside for a claim until it is written, or given up. */
-  setAside({ metadata: { uid = '' } }: ResourceClaimV1, allocation: AllocationResult): void {
-    this.#underWay.add(uid)
+  /** Resolves when no allocation of the claim is being written any more. @throws the signal's reason when that comes first */
+  async settled({ metadata: { uid = '' } }: ResourceClaimV1, signal: AbortSignal): Promise<void> {
+    const done = this.#underWay.get(uid)?.done
+    if (done === undefined) return
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const giveUp = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', giveUp, { once: true })
+    if (signal.aborted) giveUp()
+    await Promise.race([done.promise, aborted]).finally(() => signal.removeEventListener('abort', giveUp))
+  }
+
+  /** Does some work once what was begun before on any of the claims is done: writes of one claim at once would only conflict. */
+  async inTurn(claims: readonly ResourceClaimV1[], work: () => Promise<void>): Promise<void> {
+    const uids = claims.map(({ metadata }) => metadata.uid ?? '')
+    const mine = Promise.all(uids.map((uid) => this.#turns.get(uid))).then(work)
+    const over = mine.catch(() => {})
+    for (const uid of uids) this.#turns.set(uid, over)
+    try {
+      await mine
+    } finally {
+      for (const uid of uids) if (this.#turns.get(uid) === over) this.#turns.delete(uid)
+    }
+  }
+
+  /** Sets devices aside for a claim until it is written, or given up. Other pods of the group may count on them until then. */
+  setAside({ metadata: { uid = '' } }: ResourceClaimV1, allocation: AllocationResult, group: string | undefined): void {
+    this.#underWay.set(uid, { allocation, group, done: Promise.withResolvers() })
     this.#use(uid, allocation)
+  }
+
+  #endAllocation(uid: string): boolean {
+    this.#underWay.get(uid)?.done.resolve()
+    return this.#underWay.delete(uid)
   }
 
   /** Takes that back: the devices are free for other claims. */
   giveUp(claim: ResourceClaimV1): void {
     const { uid = '' } = claim.metadata
-    if (!this.#underWay.delete(uid)) return
+    if (!this.#endAllocation(uid)) return
     const actual = this.claim(formatKey(keyOf(claim)))
     this.#use(uid, actual?.metadata.uid === uid ? actual.status?.allocation : undefined)
     const old = { ...claim, status: { allocation: {} } }
@@ -92,12 +123,14 @@ export class DeviceState {
   assume(claim: ResourceClaimV1): void {
     const key = formatKey(keyOf(claim))
     const { uid = '' } = claim.metadata
-    this.#underWay.delete(uid)
     const actual = this.#claims.get(keyOf(claim))
-    // The news of it, or of what came after it, are here already.
-    if (actual === undefined || !isOlder(actual, claim)) return
-    this.#written.set(key, claim)
-    this.#use(uid, claim.status?.allocation)
+    const known = this.claim(key)
+    // Unless the news of it, or of what came after it, are here already.
+    if (actual !== undefined && known !== undefined && isOlder(known, claim)) {
+      this.#written.set(key, claim)
+      this.#use(uid, claim.status?.allocation)
+    }
+    this.#endAllocation(uid)
   }
 
   #claimChanged(claim: ResourceClaimV1): void {
@@ -147,6 +180,12 @@ export class DeviceState {
 
 function isOlder({ metadata: actual }: ResourceClaimV1, { metadata: written }: ResourceClaimV1): boolean {
   return Number(actual.resourceVersion) < Number(written.resourceVersion)
+}
+
+interface AllocationUnderWay {
+  readonly allocation: AllocationResult
+  readonly group: string | undefined
+  readonly done: PromiseWithResolvers<void>
 }
 
 const states = new WeakMap<ClusterState, DeviceState>()

@@ -24,6 +24,7 @@ import type {
   SchedulerHandle,
 } from '../framework.ts'
 import { nodeChange } from '../node-table.ts'
+import { groupKeyOf } from '../pod-groups.ts'
 import type { PodShape } from '../pod-shape.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import { keyOfObject } from './volume-restrictions.ts'
@@ -77,7 +78,7 @@ class ClaimsToPlace {
   }
 
   /** Takes up a pod. Returns why it cannot be placed anywhere, or whether there is anything to place. */
-  take(pod: SchedulablePod): PreFilterResult {
+  take(pod: SchedulablePod, group: string | undefined): PreFilterResult {
     this.allocated = []
     this.waiting = []
     if (pod.spec.resourceClaims === undefined) return 'skip'
@@ -86,9 +87,12 @@ class ClaimsToPlace {
     if (claims.length === 0) return 'skip'
     const allocated: ResourceClaimV1[] = []
     const waiting: PreparedClaim[] = []
-    for (const claim of claims) {
-      if (this.state.isUnderWay(claim))
-        return { rejection: `resource claim ${keyOfObject({ object: claim })} is in the process of being allocated` }
+    for (const actual of claims) {
+      const underWay = this.state.underWay(actual)
+      if (underWay !== undefined && (group === undefined || underWay.group !== group))
+        return { rejection: `resource claim ${keyOfObject({ object: actual })} is in the process of being allocated` }
+      // Pods of one group get their nodes together, so one may count on what another is about to have allocated.
+      const claim = underWay === undefined ? actual : allocatedSo(actual, underWay.allocation)
       if (claim.status?.allocation !== undefined) {
         if (!canBeUsedBy(claim, pod.metadata.uid)) return { rejection: 'resourceclaim in use' }
         allocated.push(claim)
@@ -112,6 +116,10 @@ class ClaimsToPlace {
   }
 }
 
+function allocatedSo(claim: ResourceClaimV1, allocation: AllocationResult): ResourceClaimV1 {
+  return { ...claim, status: { ...claim.status, allocation } }
+}
+
 function isUsableOn({ status }: ResourceClaimV1, node: Node): boolean {
   const selector = status?.allocation?.nodeSelector
   return selector === undefined || selectsNode(selector, node)
@@ -127,9 +135,9 @@ class DeviceFilter implements FilterPlugin {
     this.#claims = claims
   }
 
-  preFilter({ pod }: Cycle): PreFilterResult {
+  preFilter({ pod, shape }: Cycle): PreFilterResult {
     this.#reasons.clear()
-    return this.#claims.take(pod)
+    return this.#claims.take(pod, groupKeyOf(shape))
   }
 
   filter({ cluster: { table } }: Cycle, slots: Int32Array, count: number): number {
@@ -179,10 +187,11 @@ class IdleClaimRelease implements PostFilterPlugin {
     this.#claims = claims
   }
 
-  postFilter({ pod, cluster: { table } }: Cycle): PostFilterResult {
-    if (this.#claims.take(pod) !== 'filter') return { message: 'no new claims to deallocate' }
+  postFilter({ pod, shape, cluster: { table } }: Cycle): PostFilterResult {
+    if (this.#claims.take(pod, groupKeyOf(shape)) !== 'filter') return { message: 'no new claims to deallocate' }
     const idle = this.#claims.allocated.find(
       (claim) =>
+        this.#claims.state.underWay(claim) === undefined &&
         (claim.status?.reservedFor ?? []).every(({ uid }) => uid === pod.metadata.uid) &&
         table.nodes.some((node) => node !== undefined && !isUsableOn(claim, node)),
     )
@@ -231,7 +240,7 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
     this.#claims = claims
   }
 
-  reserve({ pod, cluster: { table } }: Cycle, slot: number): Rejection | undefined {
+  reserve({ pod, shape, cluster: { table } }: Cycle, slot: number): Rejection | undefined {
     if (pod.spec.resourceClaims === undefined) return undefined
     const node = table.nodes[slot] as Node
     const found = this.#claims.place(node)
@@ -242,7 +251,7 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
     for (const [index, prepared] of this.#claims.waiting.entries()) {
       const devices = found.devices.filter(({ claimIndex }) => claimIndex === index)
       const allocation = allocationOf(prepared, devices, node.metadata.name)
-      this.#state.setAside(prepared.claim, allocation)
+      this.#state.setAside(prepared.claim, allocation, groupKeyOf(shape))
       decided.push({ claim: prepared.claim, allocation })
     }
     if (decided.length > 0) this.#decided.set(pod.metadata.uid ?? '', decided)
@@ -260,19 +269,41 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
     return this.#decided.has(pod.metadata.uid ?? '')
   }
 
-  async preBind({ pod }: Placement): Promise<void> {
-    const uid = pod.metadata.uid ?? ''
-    let decided = this.#decided.get(uid) ?? []
+  async preBind({ pod }: Placement, signal: AbortSignal): Promise<void> {
+    const decided = this.#decided.get(pod.metadata.uid ?? '') ?? []
+    // Another pod of the group may have the claim's devices allocated.
+    for (const { claim, allocation } of decided) if (allocation === undefined) await this.#state.settled(claim, signal)
+    await this.#state.inTurn(
+      decided.map(({ claim }) => claim),
+      () =>
+        this.#writeUntilDone(
+          pod,
+          decided.map((claim) => this.#newest(claim)),
+        ),
+    )
+  }
+
+  async #writeUntilDone(pod: SchedulablePod, claims: readonly DecidedClaim[]): Promise<void> {
+    let decided = claims
     for (let tries = 1; ; tries++) {
       try {
         for (const claim of await this.#write(pod, decided)) this.#state.assume(claim)
-        this.#decided.delete(uid)
+        this.#decided.delete(pod.metadata.uid ?? '')
         return
       } catch (error) {
         if (!isConflict(error) || tries >= triesMax) throw error
         decided = await Promise.all(decided.map((claim) => this.#refresh(claim)))
       }
     }
+  }
+
+  /** An allocated claim as it is by now: with what others have written of it. */
+  #newest(decided: DecidedClaim): DecidedClaim {
+    const { claim, allocation } = decided
+    const newest = allocation === undefined ? this.#state.claim(keyOfObject({ object: claim })) : undefined
+    if (newest === undefined || newest.metadata.uid !== claim.metadata.uid) return decided
+    mustBeAllocatedAs(claim, newest)
+    return { claim: newest, allocation }
   }
 
   /** Writes all claims of the pod together: with the finalizer first, so that no devices are ever had by a claim that can vanish. */
@@ -311,10 +342,15 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
       throw new Error(`claim ${text} got deleted in the meantime`)
     if (allocation !== undefined && fresh.status?.allocation !== undefined)
       throw new Error(`claim ${text} got allocated elsewhere in the meantime`)
-    if (allocation === undefined && !semanticEqual(fresh.status?.allocation, claim.status?.allocation))
-      throw new Error(`claim ${text} got deallocated elsewhere in the meantime`)
+    if (allocation === undefined) mustBeAllocatedAs(claim, fresh)
     return { claim: fresh, allocation }
   }
+}
+
+/** @throws Error when the devices that were counted on are not the claim's any more */
+function mustBeAllocatedAs(before: ResourceClaimV1, now: ResourceClaimV1): void {
+  if (!semanticEqual(now.status?.allocation, before.status?.allocation))
+    throw new Error(`claim ${keyOfObject({ object: before })} got deallocated elsewhere in the meantime`)
 }
 
 function withFinalizer(claim: ResourceClaimV1): ResourceClaimV1 {

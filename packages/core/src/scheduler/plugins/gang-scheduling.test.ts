@@ -1,4 +1,5 @@
 import {
+  deviceClasses,
   events,
   type Node,
   nodes,
@@ -7,6 +8,8 @@ import {
   type PodGroup,
   podGroups,
   pods,
+  resourceClaims,
+  resourceSlices,
   storageClasses,
 } from '@binnacle/resources'
 import { aNode, aPod, type FakeCluster } from '@binnacle/testing'
@@ -20,6 +23,7 @@ import {
 import { localPathController } from '../../controllers/local-path-provisioner/reconcile.ts'
 import { persistentVolumeController } from '../../controllers/persistent-volume/reconcile.ts'
 import { aClaim, aStorageClass } from '../../volumes/volume-objects.ts'
+import { aDevice, aDeviceClass, aResourceClaim, aSlice } from '../devices/device-objects.ts'
 import { createScheduler, readSchedulerConfiguration } from '../index.ts'
 
 function group(name: string, minCount: number): PodGroup {
@@ -284,6 +288,27 @@ describe('the pods of a group', () => {
     await bench.start()
     await bench.pass(10_000)
     expect(requests).toEqual([{ names: ['a-0', 'a-1', 'a-2'], atomic: true }])
+  })
+
+  it('may share a claim whose devices are only being allocated for them', async () => {
+    seedHosts(bench.cluster, 2)
+    bench.cluster.seed(deviceClasses, aDeviceClass())
+    bench.cluster.seed(resourceSlices, aSlice('host-1', [aDevice('gpu')]))
+    bench.cluster.seed(resourceClaims, aResourceClaim('shared'))
+    const names = Array.from({ length: 12 }, (_, i) => `a-${i}`)
+    bench.cluster.seed(podGroups, group('a', names.length))
+    for (const i of names.keys()) {
+      const pod = member('a', i, '100m')
+      const claims = [{ name: 'gpu', resourceClaimName: 'shared' }]
+      bench.cluster.seed(pods, { ...pod, spec: { ...pod.spec, resourceClaims: claims } as never })
+    }
+    const requests = bindingsTo(bench.cluster)
+    await bench.start()
+    expect(requests).toEqual([{ names: names.toSorted(), atomic: true }])
+    expect(new Set(bench.cluster.all(pods).map(({ spec }) => spec?.nodeName))).toEqual(new Set(['host-1']))
+    const [claim] = bench.cluster.all(resourceClaims)
+    expect(claim?.status?.reservedFor?.map(({ name }) => name)).toEqual(names)
+    expect(failuresOf(bench.cluster, 'a-1')).toEqual([])
   })
 
   it('evict nobody when the group cannot be bound all the same, else all whose going helps, and are bound then', async () => {
