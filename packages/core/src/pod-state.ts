@@ -18,6 +18,11 @@ export function isPodTerminal(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
 }
 
+/** The pod is being deleted and has not ended. */
+export function isPodTerminating(pod: Pod): boolean {
+  return pod.metadata.deletionTimestamp !== undefined && !isPodTerminal(pod)
+}
+
 /** How long until a ready pod counts as available; 0: it does; undefined: it is not ready. */
 export function msUntilAvailable(pod: Pod, minReadySeconds: number, nowMs: number): number | undefined {
   const ready = findCondition(pod.status?.conditions, 'Ready')

@@ -57,6 +57,16 @@ async function end(name: string, type: 'Complete' | 'Failed' = 'Complete'): Prom
 }
 
 describe('cronJobController', () => {
+  it('says nothing of the schedule of a CronJob that is suspended', async () => {
+    await start({ schedule: 'TZ=Europe/Berlin 0 * * * *', suspend: true })
+    expect(messagesOf('UnsupportedSchedule')).toEqual([])
+    bench.cluster.change(cronJobs, key, (cronJob) => {
+      cronJob.spec.suspend = false
+    })
+    await bench.settle()
+    expect(messagesOf('UnsupportedSchedule')).toHaveLength(1)
+  })
+
   it('starts a job at each time, named after the minute', async () => {
     await start({ jobTemplate: { metadata: { labels: { a: 'b' } } as never, spec: aCronJob().spec.jobTemplate.spec! } })
     expect(names()).toEqual([])

@@ -12,7 +12,7 @@ import {
 import { type CronJob, cronJobs, type CronJobStatus, type Job, jobs } from '@binnacle/resources'
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 import { endOf } from '../job/conditions.ts'
-import { type Due, dueOf, jobNameFor, outdatedJobs, type Timetable, timetableOf } from './plan.ts'
+import { type Due, dueOf, jobNameFor, outdatedJobs, type Problem, type Timetable, timetableOf } from './plan.ts'
 import {
   isListed,
   scheduledKey,
@@ -131,6 +131,16 @@ async function startDue(work: Work, timetables: Timetables): Promise<Result> {
   const { cronJob, context } = work
   const nowMs = context.nowMs()
   const timetable = timetableOf(cronJob)
+  // Noted even while nothing is started: a schedule that was changed counts from then on.
+  const problem = 'reason' in timetable ? timetable : undefined
+  const timetableMs = problem === undefined ? timetableSince(cronJob, timetables, nowMs) : Number.NEGATIVE_INFINITY
+  const tell = ({ reason, message }: Problem): Result => {
+    context.events.record(cronJob, 'Warning', reason, message)
+    return done
+  }
+  // Of a suspended one nothing else is told.
+  if (problem?.reason === 'UnknownTimeZone') return tell(problem)
+  if (cronJob.spec.suspend === true) return done
   if (cronJob.spec.schedule.includes('TZ'))
     context.events.record(
       cronJob,
@@ -138,18 +148,11 @@ async function startDue(work: Work, timetables: Timetables): Promise<Result> {
       'UnsupportedSchedule',
       `CRON_TZ or TZ used in schedule ${JSON.stringify(cronJob.spec.schedule)} is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details`,
     )
-  if ('reason' in timetable) {
-    context.events.record(cronJob, 'Warning', timetable.reason, timetable.message)
-    return done
-  }
-  const sinceMs = Math.max(servedUntilMs(cronJob, work.status), timetableSince(cronJob, timetables, nowMs))
-  if (cronJob.spec.suspend === true) return done
+  if ('reason' in timetable) return tell(timetable)
+  const sinceMs = Math.max(servedUntilMs(cronJob, work.status), timetableMs)
   const due = dueOf(cronJob, timetable, sinceMs, nowMs)
-  if (typeof due === 'string') {
-    const message = `invalid schedule: ${cronJob.spec.schedule} : ${due}`
-    context.events.record(cronJob, 'Warning', 'InvalidSchedule', message)
-    return done
-  }
+  if (typeof due === 'string')
+    return tell({ reason: 'InvalidSchedule', message: `invalid schedule: ${cronJob.spec.schedule} : ${due}` })
   if (due.runMs !== undefined && (await mayStart(work, due, due.runMs))) await start(work, timetable, due.runMs)
   return due.againAtMs === undefined ? done : { requeueAfterMs: due.againAtMs - context.nowMs() }
 }

@@ -79,6 +79,21 @@ describe('deploymentController', () => {
     expect(scalings()).toEqual(['Scaled up replica set web from 0 to 4'])
   })
 
+  it('counts the pods of all its ReplicaSets until they are gone', async () => {
+    bench.cluster.seed(deployments, aDeployment({ replicas: 2 }))
+    await bench.start()
+    await runToEnd(2)
+    bench.cluster.change(deployments, { namespace: 'default', name: deployment().metadata.name }, (changed) => {
+      changed.spec = { ...changed.spec, replicas: 0 } as NonNullable<typeof changed.spec>
+      changed.metadata.generation = (changed.metadata.generation ?? 0) + 1
+    })
+    await bench.settle()
+    expect(deployment().status?.terminatingReplicas).toBe(2)
+    bench.runPods()
+    await bench.settle()
+    expect(deployment().status?.terminatingReplicas).toBe(0)
+  })
+
   it('reports progress until everything is available, as kubectl rollout status reads it', async () => {
     bench.cluster.seed(deployments, aDeployment({ replicas: 2 }))
     await bench.start()
@@ -110,6 +125,7 @@ describe('deploymentController', () => {
       updatedReplicas: 2,
       readyReplicas: 2,
       availableReplicas: 2,
+      terminatingReplicas: 0,
       conditions: [
         expect.objectContaining({ type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable' }),
         expect.objectContaining({

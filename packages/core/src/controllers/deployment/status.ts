@@ -25,6 +25,7 @@ export function deploymentCounts(
   const updated = newSet?.status?.replicas ?? 0
   const ready = sumOf(all, (status) => status.readyReplicas)
   const unavailable = Math.max(0, totalReplicas(all) - available)
+  const terminating = terminatingReplicas(all)
   const enough = available >= replicasOf(deployment) - rollingBounds(deployment).unavailable
   const availability = enough
     ? condition('Available', 'True', 'MinimumReplicasAvailable', 'Deployment has minimum availability.', nowMs)
@@ -42,9 +43,20 @@ export function deploymentCounts(
     ...(ready === 0 ? {} : { readyReplicas: ready }),
     ...(available === 0 ? {} : { availableReplicas: available }),
     ...(unavailable === 0 ? {} : { unavailableReplicas: unavailable }),
+    ...(terminating === undefined ? {} : { terminatingReplicas: terminating }),
     ...(deployment.status?.collisionCount === undefined ? {} : { collisionCount: deployment.status.collisionCount }),
     conditions: withDeploymentCondition(deployment.status?.conditions ?? [], availability),
   }
+}
+
+// Unknown while one of the ReplicaSets has not said it yet.
+function terminatingReplicas(all: readonly ReplicaSet[]): number | undefined {
+  let sum = 0
+  for (const { status } of all) {
+    if (status?.terminatingReplicas === undefined) return undefined
+    sum += status.terminatingReplicas
+  }
+  return sum
 }
 
 /** A condition as of now. */

@@ -1,5 +1,4 @@
 import type { Job, Pod } from '@binnacle/resources'
-import { isPodTerminal } from '../../pod-state.ts'
 import { matchPodFailurePolicy } from './pod-failure-policy.ts'
 
 /** Questions about a job's pods (kube-controller-manager `job_controller.go`, `indexed_job_utils.go`). */
@@ -44,11 +43,6 @@ export function isPodFailed(pod: Pod, job: Job): boolean {
   if (pod.status?.phase === 'Failed') return true
   if (replacesOnlyEnded(job)) return false
   return pod.metadata.deletionTimestamp !== undefined && pod.status?.phase !== 'Succeeded'
-}
-
-/** The pod is being deleted and has not ended. */
-export function isTerminating(pod: Pod): boolean {
-  return pod.metadata.deletionTimestamp !== undefined && !isPodTerminal(pod)
 }
 
 /** How often its index had failed when the pod was made. */

@@ -1,8 +1,8 @@
 import type { Job, JobSpec, JobStatus, Pod } from '@binnacle/resources'
-import { isPodActive, isPodReady } from '../../pod-state.ts'
+import { isPodActive, isPodReady, isPodTerminating } from '../../pod-state.ts'
 import { endedAtMs } from './back-off.ts'
 import { CompletionIndexes } from './completion-indexes.ts'
-import { completionIndexOf, endsIndex, indexFailuresOf, isPodFailed, isTerminating, isTracked } from './job-pods.ts'
+import { completionIndexOf, endsIndex, indexFailuresOf, isPodFailed, isTracked } from './job-pods.ts'
 import { matchPodFailurePolicy } from './pod-failure-policy.ts'
 
 /** A job and its pods as one look at the cache shows them, and what follows for its counts. Nothing here is decided yet. */
@@ -63,7 +63,7 @@ export function viewOf(job: Job, pods: readonly Pod[], released: ReadonlySet<str
     pods,
     active,
     ready: active.filter(isPodReady).length,
-    terminating: pods.filter(isTerminating).length,
+    terminating: pods.filter(isPodTerminating).length,
     uncounted,
     newSucceeded,
     newFailed,

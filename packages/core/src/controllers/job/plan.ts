@@ -1,10 +1,11 @@
 import { parseTime } from '@binnacle/apimachinery'
 import type { JobSpec, Pod } from '@binnacle/resources'
+import { isPodTerminating } from '../../pod-state.ts'
 import { rankForDeletion } from '../replica-set/plan.ts'
 import { backOffLeftMs, endedAtMs, type FailureRecord } from './back-off.ts'
 import { CompletionIndexes } from './completion-indexes.ts'
 import { hasCondition, isSuspended } from './conditions.ts'
-import { indexFailuresAfter, indexFailuresOf, isPodFailed, isTerminating, replacesOnlyEnded } from './job-pods.ts'
+import { indexFailuresAfter, indexFailuresOf, isPodFailed, replacesOnlyEnded } from './job-pods.ts'
 import { indexesOf, type JobView, validIndexOf } from './job-view.ts'
 import { matchPodFailurePolicy } from './pod-failure-policy.ts'
 
@@ -200,6 +201,6 @@ function recordOf(lastFailed: Pod): FailureRecord {
 function pendingIndexes({ job, pods, active, indexes }: JobView, count: number): number[] {
   if (indexes === undefined) return []
   const { completions, succeeded, failed: failedIndexes = CompletionIndexes.none } = indexes
-  const occupied = replacesOnlyEnded(job) ? [...active, ...pods.filter(isTerminating)] : active
+  const occupied = replacesOnlyEnded(job) ? [...active, ...pods.filter(isPodTerminating)] : active
   return succeeded.with(failedIndexes).with(indexesOf(occupied, completions)).firstMissing(count, completions)
 }

@@ -37,10 +37,22 @@ describe('replicaSetController', () => {
     expect(created).toHaveLength(3)
     expect(created.map((pod) => controllerOf(pod)?.uid)).toEqual(Array(3).fill(set.metadata.uid))
     expect(created.every((pod) => /^web-[a-z0-9]{5}$/.test(pod.metadata.name))).toBe(true)
-    expect(set.status).toEqual({ replicas: 3, fullyLabeledReplicas: 3, observedGeneration: 1 })
+    expect(set.status).toEqual({ replicas: 3, fullyLabeledReplicas: 3, terminatingReplicas: 0, observedGeneration: 1 })
     expect(messages('SuccessfulCreate').toSorted()).toEqual(
       created.map((pod) => `Created pod: ${pod.metadata.name}`).toSorted(),
     )
+  })
+
+  it('counts pods until they are gone', async () => {
+    bench.cluster.seed(replicaSets, aReplicaSet({ replicas: 3 }))
+    await bench.start()
+    bench.runPods()
+    scale(1)
+    await bench.settle()
+    expect(bench.only(replicaSets).status).toMatchObject({ replicas: 1, terminatingReplicas: 2 })
+    bench.runPods()
+    await bench.settle()
+    expect(bench.only(replicaSets).status).toMatchObject({ replicas: 1, terminatingReplicas: 0 })
   })
 
   it('does nothing on the second pass', async () => {

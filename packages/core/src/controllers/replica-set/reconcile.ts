@@ -10,7 +10,7 @@ import {
 import { type Pod, pods, replicaSets, type ResourceDefinition } from '@binnacle/resources'
 import { type Controller, done, type ReconcileContext, type Result } from '../../controller.ts'
 import { Expectations } from '../../expectations.ts'
-import { isPodActive } from '../../pod-state.ts'
+import { isPodActive, isPodTerminating } from '../../pod-state.ts'
 import { claim } from '../claim.ts'
 import { orphansIn } from '../orphans.ts'
 import { createPods, deletePods, observePods, type PodFailure, type PodWork } from '../pod-batches.ts'
@@ -24,6 +24,8 @@ export interface ReplicatedKind<T extends ReplicatedSet> {
   readonly name: string
   readonly resource: ResourceDefinition<T>
   selectorOf(set: T): Selector
+  /** Its status says how many pods are going. */
+  readonly countsTerminating: boolean
 }
 
 interface Work<T extends ReplicatedSet> extends PodWork {
@@ -36,6 +38,7 @@ export function replicaSetController(): Controller {
     name: 'replicaset',
     resource: replicaSets,
     selectorOf: (set) => selectorFromLabelSelector(set.spec?.selector),
+    countsTerminating: true,
   })
 }
 
@@ -77,7 +80,9 @@ async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>)
     return done
   }
   const settled = expectations.satisfied(text, context.nowMs())
-  const active = (await claimPods(set, work)).filter(isPodActive)
+  const claimed = await claimPods(set, work)
+  const active = claimed.filter(isPodActive)
+  const terminating = kind.countsTerminating ? claimed.filter(isPodTerminating).length : undefined
 
   // Decide.
   const deleting = set.metadata.deletionTimestamp !== undefined
@@ -96,7 +101,13 @@ async function reconcile<T extends ReplicatedSet>(key: ObjectKey, work: Work<T>)
 
   // Report.
   const kept = settled ? failure : keptFailure(set)
-  const { status, againAfterMs } = replicaSetStatus(set, active, kept?.message, kept?.reason ?? '', context.nowMs())
+  const { status, againAfterMs } = replicaSetStatus(
+    set,
+    { active, terminating },
+    kept?.message,
+    kept?.reason ?? '',
+    context.nowMs(),
+  )
   if (!jsonEqual(status, set.status))
     await context.client.updateStatus(kind.resource, { ...set, status }).catch(ignoreGone)
   if (failure !== undefined) throw new Error(failure.message)

@@ -5,10 +5,17 @@ import { isPodReady, msUntilAvailable } from '../../pod-state.ts'
 /** An object that asks for a number of equal pods; the two kinds have the same status. */
 export type ReplicatedSet = ReplicaSet | ReplicationController
 
+/** The pods of a set, as its status counts them. */
+export interface CountedPods {
+  readonly active: readonly Pod[]
+  /** How many are going, but not gone; undefined for kinds whose status does not say it. */
+  readonly terminating: number | undefined
+}
+
 /** The status that the pods lead to, and when it will change by itself: when a ready pod becomes available. */
 export function replicaSetStatus(
   set: ReplicatedSet,
-  active: readonly Pod[],
+  { active, terminating }: CountedPods,
   failure: string | undefined,
   reason: string,
   nowMs: number,
@@ -31,6 +38,7 @@ export function replicaSetStatus(
     ...(fullyLabeled === 0 ? {} : { fullyLabeledReplicas: fullyLabeled }),
     ...(ready === 0 ? {} : { readyReplicas: ready }),
     ...(available === 0 ? {} : { availableReplicas: available }),
+    ...(terminating === undefined ? {} : { terminatingReplicas: terminating }),
     observedGeneration: set.metadata.generation ?? 0,
     ...(conditions.length === 0 ? {} : { conditions: conditions as NonNullable<ReplicaSetStatus['conditions']> }),
   }

@@ -12,5 +12,6 @@ export function replicationControllerController(): Controller {
     name: 'replication',
     resource: replicationControllers,
     selectorOf: (controller) => selectorFromMap(controller.spec?.selector),
+    countsTerminating: false,
   })
 }
