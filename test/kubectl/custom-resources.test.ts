@@ -121,6 +121,38 @@ describe.skipIf(kubectlPath === undefined)('a custom kind', () => {
     expect(await seen).toBe('crontab.stable.example.com/a condition met\n')
   })
 
+  it('is held to its rules in CEL', async () => {
+    const spec = {
+      type: 'object',
+      properties: { cronSpec: { type: 'string' }, image: { type: 'string' }, replicas: { type: 'integer' } },
+      'x-kubernetes-validations': [
+        { rule: 'self.replicas <= 3', message: 'three are enough' },
+        {
+          rule: 'self.image == oldSelf.image',
+          fieldPath: '.image',
+          reason: 'FieldValueForbidden',
+          message: 'it stays',
+        },
+      ],
+    }
+    const names = { plural: 'ruledtabs', singular: 'ruledtab', kind: 'RuledTab', shortNames: [] }
+    const schema = { openAPIV3Schema: { type: 'object', properties: { spec } } }
+    await define({ names, version: { schema, subresources: {} } })
+    const ruled = (more: object) => manifest('ruled', { ...cronTab('ruled', {}, more), kind: 'RuledTab' })
+    expect(await refusal('apply -f', ruled({ replicas: 4 }))).toContain(
+      'The RuledTab "ruled" is invalid: spec: Invalid value: three are enough',
+    )
+    await kubectl('apply -f', ruled({ replicas: 3 }))
+    expect(await refusal('apply -f', ruled({ replicas: 3, image: 'other' }))).toContain(
+      'spec.image: Forbidden: it stays',
+    )
+    const wrong = cronTabDefinition({ names, version: { schema, subresources: {} } })
+    spec['x-kubernetes-validations'][0] = { rule: 'self.replica <= 3', message: '' }
+    expect(await refusal('apply -f', manifest('wrong-rule', wrong))).toContain(
+      'compilation failed: No such key: replica',
+    )
+  })
+
   it('changes with its definition', async () => {
     const schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
     const v2 = { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: schema } }

@@ -1,8 +1,12 @@
+import { setFlagsFromString } from 'node:v8'
 import { readConfig } from './config.ts'
 import { createLog } from './log.ts'
 import { startApiProcess } from './server.ts'
 
 /** The API server's process. */
+
+// Schemas of custom kinds come from users and may have regular expressions that backtrack for hours: V8 then takes its engine that needs linear time.
+setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks')
 
 const log = createLog('api', process.argv.includes('--verbose') ? 'debug' : 'info')
 

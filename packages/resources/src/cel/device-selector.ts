@@ -1,7 +1,10 @@
 import { parseQuantity } from '@binnacle/apimachinery'
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import type { Device, DeviceAttribute } from '../generated/types.ts'
+import { registerCollectionFunctions } from './collection-functions.ts'
+import { firstLine, optionalHas, rewritten, stepsOf } from './expressions.ts'
 import { CelQuantity, registerKubernetesFunctions } from './kubernetes-functions.ts'
+import { registerNetworkFunctions } from './network-functions.ts'
 import { SemanticVersion } from './semantic-version.ts'
 
 /** Longest expression of a selector, in characters (`CELSelectorExpressionMaxLength`). */
@@ -54,6 +57,8 @@ function celValueOf({ bool, int, string, version }: DeviceAttribute): unknown {
 
 const environment = new Environment({ enableOptionalTypes: true })
 registerKubernetesFunctions(environment)
+registerCollectionFunctions(environment)
+registerNetworkFunctions(environment)
 environment
   .registerType('kubernetes.DRADevice', {
     ctor: SelectableDevice,
@@ -79,7 +84,7 @@ environment
 export function compileDeviceSelector(expression: string): DeviceSelector | { readonly error: string } {
   try {
     const { ast } = environment.parse(expression)
-    if (stepsOf(ast) > stepsMax) return { error: 'too complex, exceeds cost limit' }
+    if (stepsOf(ast, elementsAssumed) > stepsMax) return { error: 'too complex, exceeds cost limit' }
     const adapted = adapt(ast, expression)
     const { valid, type, error } = environment.check(adapted)
     if (!valid) return { error: firstLine(error) }
@@ -97,48 +102,15 @@ function verdict(result: unknown): boolean {
   throw new TypeError('expected boolean result')
 }
 
-const firstLine = (error: unknown): string => ((error as Error).message.split('\n')[0] as string).trim()
-
-/** The nodes right below one. */
-function childrenOf({ args }: ASTNode): ASTNode[] {
-  const found: ASTNode[] = []
-  const collect = (value: unknown): void => {
-    if (Array.isArray(value)) for (const element of value) collect(element)
-    else if (typeof value === 'object' && value !== null && 'op' in value) found.push(value as ASTNode)
-  }
-  collect(args)
-  return found.sort((a, b) => a.start - b.start)
-}
-
 /**
  * The expression in the words of the library, where it knows less than upstream: `has()` of what is not a plain path, and looking up a domain
  * that the device does not have.
  */
-function adapt(node: ASTNode, source: string): string {
-  if (node.op === 'call' && node.args[0] === 'has') {
-    const [tested] = node.args[1]
-    if (tested?.op === '.') return `((${adapt(tested.args[0], source)}).?${tested.args[1]}.hasValue())`
-  }
-  if (node.op === '[]' || node.op === '[?]') {
+function adapt(ast: ASTNode, source: string): string {
+  return rewritten(ast, source, (node, inner) => {
+    if (node.op !== '[]') return optionalHas(node, inner)
     const [groups, domain] = node.args
     const isOfDevice = groups.op === '.' && groups.args[0].op === 'id' && groups.args[0].args === 'device'
-    if (isOfDevice && node.op === '[]') return `device.${groups.args[1]}In(${adapt(domain, source)})`
-  }
-  let text = ''
-  let at = node.start
-  for (const child of childrenOf(node)) {
-    text += source.slice(at, child.start) + adapt(child, source)
-    at = child.end
-  }
-  return text + source.slice(at, node.end)
-}
-
-const loops = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
-
-/** About how many steps an evaluation takes at most: everything once, and what is in a loop once for each element. */
-function stepsOf(node: ASTNode): number {
-  const below = childrenOf(node).reduce((sum, child) => sum + stepsOf(child), 1)
-  if (node.op !== 'rcall' || !loops.has(node.args[0])) return below
-  const [, over] = node.args
-  return below * (over.op === 'list' ? Math.max(1, over.args.length) : elementsAssumed)
+    return isOfDevice ? `device.${groups.args[1]}In(${inner(domain)})` : undefined
+  })
 }

@@ -103,6 +103,26 @@ describe('the definition of a custom kind', () => {
     ])
   })
 
+  it('asks its rules once the structure is right', () => {
+    const spec = {
+      type: 'object',
+      required: ['cronSpec'],
+      properties: { cronSpec: { type: 'string' }, replicas: { type: 'integer' } },
+      'x-kubernetes-validations': [{ rule: 'self.replicas < 3', message: 'too many' }],
+    }
+    const schema = { openAPIV3Schema: { type: 'object', properties: { spec } } }
+    const errors = (object: object) =>
+      only({ version: { schema, subresources: {} } })
+        .strategy.validateCreate?.(cronTab(object))
+        .map(({ field, message }) => `${field}: ${message}`)
+    expect(errors({ cronSpec: 'x', replicas: 1 })).toEqual([])
+    expect(errors({ cronSpec: 'x', replicas: 3 })).toEqual(['spec: Invalid value: too many'])
+    expect(errors({ replicas: 3 })).toEqual([
+      'spec.cronSpec: Required value',
+      '<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+    ])
+  })
+
   it('reads what was stored in another version, and before the schema was changed', () => {
     const [v1, v2] = definitions({ versions: [{ ...second, schema: only().custom.schema }] })
     const stored = { ...cronTab({ cronSpec: '* * * * *', gone: 1 }), apiVersion: 'stable.example.com/v2' }

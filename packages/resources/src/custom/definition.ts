@@ -5,6 +5,7 @@ import type {
   CustomResourceDefinitionVersion,
 } from '../generated/types.ts'
 import type { CustomKind, ResourceDefinition, ScaleSubresource, Strategy, Verb } from '../resource-definition.ts'
+import { type SchemaRules, schemaRules } from '../cel/schema-rules.ts'
 import { compareVersions } from '../version-order.ts'
 import { customColumns } from './columns.ts'
 import { decodeMetadata, embeddedObjectErrors, hasEmbeddedObjects, withCleanMetadata } from './embedded-objects.ts'
@@ -162,18 +163,50 @@ function conversionOf(
   }
 }
 
+const uncheckedRules: FieldError = {
+  type: 'FieldValueInvalid',
+  field: '<nil>',
+  message:
+    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+}
+
+// Rules are evaluated on values of the right structure only.
+const blocking = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+])
+
+/** The problems that are known, and those that the rules of a schema find. */
+function withRules(
+  rules: SchemaRules | undefined,
+  errors: FieldError[],
+  object: JsonObject,
+  old?: JsonObject,
+): FieldError[] {
+  if (rules === undefined) return errors
+  if (errors.some(({ type }) => blocking.has(type))) return [...errors, uncheckedRules]
+  return [...errors, ...rules.errors(object, old)]
+}
+
 function strategyOf(schema: JsonSchema, scale: ScaleSubresource | undefined): Strategy {
+  const rules = schemaRules(schema)
   const hasEmbedded = hasEmbeddedObjects(schema)
   const statusSchema = schema.properties?.['status']
   const structureErrors = (object: JsonObject, old?: JsonObject): FieldError[] => [
     ...(hasEmbedded ? embeddedObjectErrors(schema, object) : []),
     ...(old !== undefined && listTypeErrors(schema, old).length > 0 ? [] : listTypeErrors(schema, object)),
   ]
-  const errorsOf = (object: JsonObject, old?: JsonObject): FieldError[] => [
-    ...schemaErrors(schema, object, { old }),
-    ...(scale === undefined ? [] : [...scaleSpecErrors(scale, object), ...scaleStatusErrors(scale, object)]),
-    ...structureErrors(object, old),
-  ]
+  const errorsOf = (object: JsonObject, old?: JsonObject): FieldError[] => {
+    const errors = [
+      ...schemaErrors(schema, object, { old }),
+      ...(scale === undefined ? [] : [...scaleSpecErrors(scale, object), ...scaleStatusErrors(scale, object)]),
+      ...structureErrors(object, old),
+    ]
+    return withRules(rules, errors, object, old)
+  }
   return {
     // Defaults that admission or a subresource has brought about.
     applyDefaults: (object) => void Object.assign(object, withDefaults(object, schema)),
@@ -186,13 +219,14 @@ function strategyOf(schema: JsonSchema, scale: ScaleSubresource | undefined): St
     validateUpdate: (object, old) => errorsOf(jsonOf(object), jsonOf(old)),
     validateStatusUpdate(object, old) {
       const [now, before] = [jsonOf(object), jsonOf(old)]
-      return [
+      const errors = [
         ...(statusSchema === undefined || now['status'] === undefined
           ? []
           : schemaErrors(statusSchema, now['status'], { field: 'status', old: before['status'] })),
         ...(scale === undefined ? [] : scaleStatusErrors(scale, now)),
         ...structureErrors(now, before),
       ]
+      return withRules(rules, errors, now, before)
     },
   }
 }

@@ -6,6 +6,7 @@ import {
   notSupported,
   required,
 } from '@binnacle/apimachinery'
+import { schemaRuleErrors } from '../cel/schema-rules.ts'
 import { additionalSchema, isJsonObject, type JsonSchema, type SchemaRule } from './json-schema.ts'
 import { structuralErrors } from './structural-rules.ts'
 import { prune } from './structural-values.ts'
@@ -45,7 +46,9 @@ export function versionSchemaErrors(schema: JsonSchema, path: string, hasStatus:
   if (schema.nullable === true) errors.push(forbiddenField(`${path}.nullable`, 'nullable cannot be true at the root'))
   const structural = structuralErrors(schema, path)
   errors.push(...(structural.length > 0 ? structural : defaultErrors(schema, path)))
-  return [...errors, ...nodeErrors(schema, path, { isRoot: true, insideMeta: false })]
+  errors.push(...nodeErrors(schema, path, { isRoot: true, insideMeta: false }))
+  // Rules are looked at once the types that they are about are right.
+  return errors.length > 0 ? errors : schemaRuleErrors(schema, path)
 }
 
 function rootErrors(schema: JsonSchema, path: string): FieldError[] {

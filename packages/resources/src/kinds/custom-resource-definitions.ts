@@ -1,4 +1,5 @@
 import { type FieldError, type KubernetesObject, withCondition } from '@binnacle/apimachinery'
+import { unevaluatedRules } from '../cel/schema-rules.ts'
 import { column } from '../columns.ts'
 import { apiApprovalErrors } from '../custom/api-approval.ts'
 import { crdErrors, crdNameErrors } from '../custom/crd-validation.ts'
@@ -96,5 +97,8 @@ function warnings({ spec }: CustomResourceDefinition): string[] {
       (type) =>
         `x-kubernetes-list-type: set for items of type "${type}" is not supported by server-side apply or CEL validation rules`,
     )
-  return [...unknown, ...new Set(sets)]
+  const unevaluated = spec.versions.flatMap(({ schema }) =>
+    unevaluatedRules((schema?.openAPIV3Schema ?? {}) as JsonSchema),
+  )
+  return [...unknown, ...new Set(sets), ...unevaluated]
 }
