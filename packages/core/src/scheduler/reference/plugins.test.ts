@@ -2,10 +2,11 @@ import { SeededRandom } from '@binnacle/testing'
 import { describe, expect, it } from 'vitest'
 import { ClusterState } from '../cluster-state.ts'
 import { DefaultSelectors } from '../default-selector.ts'
+import { fitErrorMessage } from '../fit-error.ts'
 import { pluginArgsDefaults } from '../plugin-args.ts'
 import { defaultProfile } from '../profile.ts'
 import { testHandle } from './test-handle.ts'
-import { NodePicker } from '../schedule-one.ts'
+import { type Decision, NodePicker } from '../schedule-one.ts'
 import type { SchedulablePod } from '../scheduled-objects.ts'
 import { randomArgs, randomNode, randomPod } from './random-cluster.ts'
 import { referenceFilter, referenceScores, type ReferenceNode, type ReferenceSelectors } from './reference-scheduler.ts'
@@ -130,7 +131,46 @@ describe.each(configurations)('the fast plugins $name', ({ argsOf }) => {
       else expect(best).toEqual([])
     }
   })
+
+  it.each(seeds)('leave to others to judge the nodes that fit, and reckon with what they say (seed %i)', (seed) => {
+    const { random, cluster, defaults, selectors, nodes } = randomCluster(seed)
+    const setting = { namespaces, selectors, args: argsOf(seed) }
+    const profile = defaultProfile(testHandle(cluster, defaults), 'default-scheduler', [], setting.args)
+    const picker = new NodePicker(cluster, { percentageOfNodesToScore: 100, random: () => random.next() })
+    for (let i = 0; i < 5; i++) {
+      const pod = randomPod(random, `pod-${i}`)
+      const shape = cluster.shapes.shapeOf(pod)
+      const verdicts = new Map(nodes.map((n) => [n.node.metadata.name, referenceFilter(pod, n, nodes, setting)]))
+      const feasible = nodes.filter((n) => verdicts.get(n.node.metadata.name) === undefined)
+      const names = feasible.map((n) => n.node.metadata.name)
+      const found = picker.search(pod, shape, profile)
+      if (found.kind !== 'found') {
+        expect([names, found]).toMatchObject([[], { message: messageOf(picker.pick(pod, shape, profile)) }])
+        continue
+      }
+      expect(found.nodeNames.toSorted()).toEqual(names.toSorted())
+      const byPlugin = referenceScores(pod, feasible, nodes, setting)
+      const outside = new Map(names.map((name) => [name, random.below(300)]))
+      const totals = names.map((name, n) =>
+        profile.scores.reduce(
+          (sum, { plugin, weight }) => sum + weight * (byPlugin[plugin.name]?.[n] ?? 0),
+          outside.get(name) as number,
+        ),
+      )
+      const best = names.filter((_, n) => totals[n] === Math.max(...totals))
+      expect(best).toContain(messageOf(picker.chooseAmong(pod, shape, profile, found.nodeNames, outside)))
+      const no = new Map(names.map((name) => [name, { reason: 'said no', mayYield: random.chance(0.5) }]))
+      const told = messageOf(picker.explain(pod, shape, profile, found, no))
+      const reasons = [...verdicts.values()].flatMap((verdict) => verdict?.reasons ?? ['said no'])
+      const counts = new Map(reasons.map((reason) => [reason, reasons.filter((r) => r === reason).length]))
+      // Nodes that preFilters leave out from the start are told of in other words.
+      if (!told.includes("didn't satisfy plugin(s)")) expect(told).toBe(fitErrorMessage(nodes.length, counts))
+    }
+  })
 })
+
+const messageOf = (decision: Decision | undefined): string =>
+  decision === undefined ? '' : decision.kind === 'fits' ? decision.nodeName : decision.message
 
 /** Scores as they compare: a plugin that says nothing and one that says the same of all are one. */
 function differences(scores: ArrayLike<number>): number[] {
