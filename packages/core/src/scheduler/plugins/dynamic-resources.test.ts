@@ -107,6 +107,21 @@ describe('DynamicResources', () => {
     ])
   })
 
+  it('takes the reservation back when the pod is not bound after all', async () => {
+    seedDevices({ 'node-1': 1 })
+    bench.cluster.seed(resourceClaims, aResourceClaim('mine'))
+    bench.cluster.seed(pods, podWith('train', { resourceClaimName: 'mine' }))
+    bench.cluster.refuse((write) => (write.subresource === 'binding' ? new Error('no connection') : undefined))
+    await bench.start()
+    expect([devicesOf('mine'), claimOf('mine').status?.reservedFor ?? []]).toEqual([['node-1/gpu-0'], []])
+    bench.cluster.acceptAll()
+    await bench.pass(10_000)
+    expect([nodeOf('train'), claimOf('mine').status?.reservedFor?.map(({ name }) => name)]).toEqual([
+      'node-1',
+      ['train'],
+    ])
+  })
+
   it('tries a pod again when another is done with its device', async () => {
     seedDevices({ 'node-1': 1 })
     bench.cluster.seed(resourceClaimTemplates, template)

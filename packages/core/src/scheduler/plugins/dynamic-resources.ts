@@ -1,4 +1,4 @@
-import { isConflict, keyOf, semanticEqual } from '@binnacle/apimachinery'
+import { isConflict, isNotFound, keyOf, semanticEqual } from '@binnacle/apimachinery'
 import type { BatchWrite } from '@binnacle/client'
 import { type AllocationResult, type Node, resourceClaims, type ResourceClaimV1 } from '@binnacle/resources'
 import { allocationFinalizer, isReservedFor } from '../../controllers/resource-claim/plan.ts'
@@ -14,6 +14,7 @@ import type {
   FilterPlugin,
   Placement,
   PluginDefinition,
+  PostBindPlugin,
   PostFilterPlugin,
   PostFilterResult,
   PreBindPlugin,
@@ -222,17 +223,19 @@ function claimWriter(
   handle: SchedulerHandle,
   state: DeviceState,
   claims: ClaimsToPlace,
-): { reserve: ReservePlugin; preBind: PreBindPlugin } {
+): { reserve: ReservePlugin; preBind: PreBindPlugin; postBind: PostBindPlugin } {
   const writer = new ClaimWriter(handle, state, claims)
-  return { reserve: writer, preBind: writer }
+  return { reserve: writer, preBind: writer, postBind: writer }
 }
 
-class ClaimWriter implements ReservePlugin, PreBindPlugin {
+class ClaimWriter implements ReservePlugin, PreBindPlugin, PostBindPlugin {
   readonly name = name
   readonly #handle: SchedulerHandle
   readonly #state: DeviceState
   readonly #claims: ClaimsToPlace
   readonly #decided = new Map<string, readonly DecidedClaim[]>()
+  /** Claims that have been reserved for a pod which is not bound yet, by its uid. */
+  readonly #reserved = new Map<string, readonly ResourceClaimV1[]>()
 
   constructor(handle: SchedulerHandle, state: DeviceState, claims: ClaimsToPlace) {
     this.#handle = handle
@@ -263,6 +266,29 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
     for (const { claim, allocation } of this.#decided.get(uid) ?? [])
       if (allocation !== undefined) this.#state.giveUp(claim)
     this.#decided.delete(uid)
+    for (const claim of this.#reserved.get(uid) ?? []) this.#unreserveFor(uid, claim)
+    this.#reserved.delete(uid)
+  }
+
+  #unreserveFor(podUid: string, claim: ResourceClaimV1): void {
+    const { uid } = claim.metadata
+    const reservedFor = [{ $patch: 'delete', uid: podUid }]
+    const write: BatchWrite = {
+      verb: 'patch',
+      resource: resourceClaims,
+      key: keyOf(claim),
+      patch: { type: 'strategic', body: { metadata: { uid }, status: { reservedFor } } },
+      subresource: 'status',
+    }
+    this.#handle.write(write, (result) => {
+      if (!('error' in result) || isNotFound(result.error) || isConflict(result.error)) return
+      const text = keyOfObject({ object: claim })
+      this.#handle.log('error', 'cannot unreserve a resource claim', { claim: text, error: result.error.message })
+    })
+  }
+
+  postBind({ pod }: Placement): void {
+    this.#reserved.delete(pod.metadata.uid ?? '')
   }
 
   needsPreBind({ pod }: Placement): boolean {
@@ -287,8 +313,11 @@ class ClaimWriter implements ReservePlugin, PreBindPlugin {
     let decided = claims
     for (let tries = 1; ; tries++) {
       try {
-        for (const claim of await this.#write(pod, decided)) this.#state.assume(claim)
-        this.#decided.delete(pod.metadata.uid ?? '')
+        const written = await this.#write(pod, decided)
+        for (const claim of written) this.#state.assume(claim)
+        const { uid = '' } = pod.metadata
+        this.#decided.delete(uid)
+        this.#reserved.set(uid, written)
         return
       } catch (error) {
         if (!isConflict(error) || tries >= triesMax) throw error
