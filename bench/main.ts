@@ -10,6 +10,7 @@ import { commitFanOut, commitToSubscriber } from './src/latency.ts'
 import { listOfPods } from './src/list.ts'
 import { loadNow, machine, waitUntilQuiet } from './src/machine.ts'
 import { memoryOfPods } from './src/memory.ts'
+import { podStart } from './src/pod-start.ts'
 import { proxyTables } from './src/proxy.ts'
 import { type BenchmarkResult, markdownPage, type RunReport, terminalTable } from './src/report.ts'
 import { restCreate } from './src/rest-create.ts'
@@ -36,6 +37,7 @@ const benchmarks: readonly Benchmark[] = [
   proxyTables,
   dnsQueries,
   streaming,
+  podStart,
 ]
 /** How long a benchmark waits for a quiet machine, all its rounds together. */
 const quietMsMax = 30_000

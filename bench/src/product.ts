@@ -12,6 +12,8 @@ const startMsMax = 240_000
 
 /** How a load generator reaches a product. */
 export interface Address {
+  /** An address of the machine that it runs on; the loopback address where there is none. */
+  readonly host?: string
   readonly port: number
   readonly ca: string
   readonly token: string
@@ -20,6 +22,7 @@ export interface Address {
 /** The real product, started as `npm start` starts it. */
 export interface Product extends Address {
   readonly graphqlWs: string
+  readonly dataDir: string
   readonly kubeconfig: string
   /** Sends a request and gives the parsed answer. @throws Error when it is refused */
   call<T = any>(method: string, path: string, body?: unknown): Promise<T>
@@ -31,6 +34,8 @@ export interface Product extends Address {
   apiMemory(): { readonly now: number; readonly highest: number }
   /** What each part takes: its processes together. */
   parts(): readonly Part[]
+  /** What one of them takes that is one process. */
+  part(name: 'API' | 'workers' | 'nodes'): Part
 }
 
 /** A part of the product: one process, or Postgres with all of its own. */
@@ -42,17 +47,32 @@ export interface Part {
   readonly cpuSeconds: number
 }
 
+/** Where a product is run that is to be a node: inside another network. */
+export interface Elsewhere {
+  /** Put before the command. */
+  readonly prefix: readonly string[]
+  /** The address by which this process reaches it there. */
+  readonly host: string
+}
+
 /** Starts it, on a data directory of its own, without the dashboard; it is stopped at the cleanup. */
-export async function startProduct(cleanup: Cleanup, args: readonly string[] = []): Promise<Product> {
+export async function startProduct(
+  cleanup: Cleanup,
+  args: readonly string[] = [],
+  elsewhere?: Elsewhere,
+): Promise<Product> {
   const dataDir = path.join(cleanup.folder('product'), 'data')
   const all = ['--data-dir', dataDir, '--port', '0', '--no-dashboard', '--detach', ...args]
   cleanup.add(() => run(['stop', '--data-dir', dataDir]))
-  await run(['start', ...all])
+  await run(['start', ...all], elsewhere?.prefix)
   const read = (name: string): string => readFileSync(path.join(dataDir, name), 'utf8')
   const endpoints = JSON.parse(read('endpoints.json')) as { api: string; graphqlWs: string }
-  const address = { port: Number(new URL(endpoints.api).port), ca: read('ca.crt'), token: read('admin.token').trim() }
+  const address = {
+    ...(elsewhere === undefined ? {} : { host: elsewhere.host }),
+    ...{ port: Number(new URL(endpoints.api).port), ca: read('ca.crt'), token: read('admin.token').trim() },
+  }
   return {
-    ...address,
+    ...{ ...address, dataDir },
     graphqlWs: endpoints.graphqlWs,
     kubeconfig: path.join(dataDir, 'admin.kubeconfig'),
     call: (method, path, body) => call(address, method, path, body),
@@ -60,6 +80,7 @@ export async function startProduct(cleanup: Cleanup, args: readonly string[] = [
     serverCertificate: () => ({ certificate: read('pki/apiserver.crt'), key: read('pki/apiserver.key') }),
     apiMemory: () => memoryOf(processOf(dataDir, entries.API)),
     parts: () => partsOf(dataDir),
+    part: (name) => partOf(name, [processOf(dataDir, entries[name])]),
   }
 }
 
@@ -84,9 +105,10 @@ export async function until(holds: () => Promise<boolean>, msMax: number, interv
   }
 }
 
-function run(args: readonly string[]): Promise<void> {
+function run(args: readonly string[], prefix: readonly string[] = []): Promise<void> {
+  const [file = '', ...rest] = [...prefix, process.execPath, entry, ...args]
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [entry, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, rest, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
@@ -100,10 +122,15 @@ function run(args: readonly string[]): Promise<void> {
   })
 }
 
-function call<T>({ port, ca, token }: Address, method: string, path: string, body?: unknown): Promise<T> {
+function call<T>(
+  { host = '127.0.0.1', port, ca, token }: Address,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const outgoing = request({ host: '127.0.0.1', port, path, method, ca, headers }, (response) => {
+    const outgoing = request({ host, port, path, method, ca, headers }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => {

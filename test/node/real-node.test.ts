@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Pod } from '@binnacle/resources'
@@ -143,6 +143,41 @@ describe.skipIf(realNodeMissing !== undefined)('the product on real containers',
     const events = await kubectl('get', 'events', '--field-selector', 'involvedObject.name=sick')
     expect(events).toMatch(/Unhealthy .*Liveness probe failed/)
     expect(events).toMatch(/Killing .*Container main failed liveness probe, will be restarted/)
+  })
+
+  it('tells what its pods use: kubectl top, statistics and metrics of the agent', async () => {
+    await apply(shellPod('busy', 'while true; do :; done', { resources: { limits: { cpu: '200m' } } }))
+    await waitReady('busy')
+    await eventually(async () => {
+      const [, cpu, memory] = /^busy\s+(\d+)m\s+(\d+)Mi/m.exec(await kubectl('top', 'pods')) ?? []
+      expect(Number(cpu)).toBeGreaterThan(50)
+      expect(Number(memory)).toBeGreaterThanOrEqual(0)
+    }, 90)
+    expect(await kubectl('top', 'nodes')).toContain(machine.nodeName)
+    const proxy = `/api/v1/nodes/${machine.nodeName}/proxy`
+    const summary = JSON.parse(await kubectl('get', '--raw', `${proxy}/stats/summary`))
+    expect(summary.pods.map(({ podRef }: any) => podRef.name)).toContain('busy')
+    const metrics = await kubectl('get', '--raw', `${proxy}/metrics/resource`)
+    expect(metrics).toMatch(
+      /container_cpu_usage_seconds_total\{container="main",namespace="default",pod="busy"\} [\d.]+ /,
+    )
+    await kubectl('delete', 'pod', 'busy', '--timeout=60s')
+  }, 150_000)
+
+  it('rotates a log that has grown large; who follows it misses nothing', async () => {
+    const script = `head -c 11000000 /dev/zero | tr '\\0' '.' | fold -w 1000; while [ ! -e /tmp/on ]; do sleep 0.1; done; echo after; ${stays}`
+    await apply(shellPod('chatty', script))
+    await waitReady('chatty')
+    const { uid } = (await getPod('chatty')).metadata
+    const logs = path.join(product.dataDir, `node/logs/default_chatty_${uid}/main`)
+    await eventually(() =>
+      expect(readdirSync(logs).filter((name) => /^0\.log\.\d{8}-\d{6}$/.test(name))).toHaveLength(1),
+    )
+    const followed = kubectl('logs', '-f', 'chatty')
+    await kubectl('exec', 'chatty', '--', 'touch', '/tmp/on')
+    await eventually(async () => expect(await kubectl('logs', 'chatty', '--tail=1')).toBe('after\n'))
+    await kubectl('delete', 'pod', 'chatty', '--timeout=60s')
+    expect(await followed).toMatch(/after\n$/)
   })
 
   it('gives containers their grace when their pod is deleted', async () => {

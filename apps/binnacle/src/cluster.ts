@@ -244,6 +244,7 @@ export class Cluster {
     const { criSocket, nodeName } = this.#options
     return {
       ...this.#process('node', 'apps/node/src/main.ts'),
+      nodeOptions: tightHeap,
       stopMsMax: nodeStopMsMax,
       args: () => [
         ...flags({

@@ -12,6 +12,9 @@ import { NodeNetwork } from './network/node-network.ts'
 import type { RealNodeOptions } from './options.ts'
 import { AgentServer } from './server/agent-server.ts'
 import { CriNodeRuntime } from './server/cri-node-runtime.ts'
+import { statsDocuments } from './stats/documents.ts'
+import { UsageMeter } from './stats/usage-meter.ts'
+import { startUsageReport } from './stats/usage-report.ts'
 import { untilAnswered } from './until-answered.ts'
 
 /** How a real node is run. */
@@ -57,6 +60,7 @@ class NodeParts implements RealNode {
   #server: AgentServer | undefined
   #kubelet: Kubelet | undefined
   #network: NodeNetwork | undefined
+  #stopReport: (() => void) | undefined
 
   constructor(stopPods: boolean, release: () => void) {
     this.#stopPods = stopPods
@@ -69,7 +73,8 @@ class NodeParts implements RealNode {
     const runtime = await openContainerRuntime({ criSocket, nodeName: name, directory: dataDirectory, log })
     this.#runtime = runtime
     const { cri, socket, hasEvents, cniConfDir, ipamDir } = runtime
-    this.#server = this.#makeServer(options, runtime, log)
+    const meter = new UsageMeter(cri)
+    this.#server = this.#makeServer(options, runtime, meter, log)
     const agentPort = await this.#server.listen()
     const kubelet = new Kubelet({
       client,
@@ -97,9 +102,10 @@ class NodeParts implements RealNode {
     })
     await unlessAborted(this.#network.ready(node), signal)
     await kubelet.start()
+    this.#stopReport = startUsageReport({ client, meter, node, log })
   }
 
-  #makeServer(options: RealNodeOptions, { cri }: ContainerRuntime, log: Log): AgentServer {
+  #makeServer(options: RealNodeOptions, { cri }: ContainerRuntime, meter: UsageMeter, log: Log): AgentServer {
     return new AgentServer({
       host: options.address,
       port: options.agentPort,
@@ -110,7 +116,12 @@ class NodeParts implements RealNode {
         pods: () => this.#kubelet?.pods() ?? [],
         sandboxOf: (uid) => this.#kubelet?.sandboxOf(uid),
       }),
-      documents: {},
+      documents: statsDocuments({
+        nodeName: options.name,
+        dataDirectory: options.dataDirectory,
+        meter,
+        pods: () => this.#kubelet?.pods() ?? [],
+      }),
       log,
     })
   }
@@ -126,6 +137,7 @@ class NodeParts implements RealNode {
   }
 
   async #end(isCleared: boolean): Promise<void> {
+    this.#stopReport?.()
     await this.#server?.close()
     await this.#kubelet?.stop()
     if (isCleared) await this.#kubelet?.stopAllPods()

@@ -20,6 +20,7 @@ import type { Log } from '../log.ts'
 import { localPathProvisioner, PodVolumes, type VolumeSources } from '../volumes/pod-volumes.ts'
 import { PodCgroups } from './cgroups.ts'
 import type { FieldFacts } from './environment.ts'
+import { LogRotation } from './log-rotation.ts'
 import { NodeRegistration } from './node-registration.ts'
 import type { NodeFacts } from './node-status.ts'
 import { type ObservedPod, readySandbox } from './observed-pod.ts'
@@ -49,6 +50,8 @@ export interface KubeletOptions {
 const relistMs = 10_000
 /** How often each pod is synced although nothing happened (kubelet `syncFrequency`). */
 const syncMs = 60_000
+/** How often logs are looked at whether they have grown too large (kubelet `containerLogMonitorInterval`). */
+const rotationMs = 10_000
 /** How long the runtime is waited for after it has told of an end; then the next look at everything shows it. */
 const exitMsMax = 2000
 /** What containers have to end when the machine's node is shut down. */
@@ -69,7 +72,9 @@ export class Kubelet {
   readonly #services: Informer<any>
   readonly #volumes: Informer<PersistentVolume>
   #events: ContainerdEvents | undefined
+  readonly #rotation: LogRotation
   readonly #timers: NodeJS.Timeout[] = []
+  #isRotating = false
   #isStopped = false
 
   constructor(options: KubeletOptions) {
@@ -82,6 +87,7 @@ export class Kubelet {
     this.#pods = new Informer(client, pods, { fieldSelector: `spec.nodeName=${node.name}` }, failed)
     this.#services = new Informer(client, services as any, {}, failed)
     this.#volumes = new Informer(client, persistentVolumes, {}, failed)
+    this.#rotation = new LogRotation({ nowMs: () => Date.now(), reopen: (id) => cri.reopenContainerLog(id) })
     this.#context = this.#makeContext()
   }
 
@@ -249,7 +255,23 @@ export class Kubelet {
     const sync = (): void => {
       for (const worker of this.#workers.values()) if (!isTerminal(worker.pod)) worker.wake()
     }
-    this.#timers.push(setInterval(look, relistMs), setInterval(sync, syncMs))
+    this.#timers.push(
+      setInterval(look, relistMs),
+      setInterval(sync, syncMs),
+      setInterval(() => void this.#rotateLogs(), rotationMs),
+    )
+  }
+
+  async #rotateLogs(): Promise<void> {
+    // One that is large to compress may take longer than the pause between two looks.
+    if (this.#isRotating) return
+    this.#isRotating = true
+    const running = [...this.#context.view.all()].flatMap(({ containers }) =>
+      containers.filter(({ state, logPath }) => state === 'running' && logPath !== ''),
+    )
+    for (const error of await this.#rotation.rotate(running))
+      this.#options.log('warn', 'cannot rotate a log', { error: error.message })
+    this.#isRotating = false
   }
 
   /** The interface learns of an end from the same event as the agent, and needs some milliseconds more. */

@@ -8,6 +8,7 @@ import { containerHash } from './container-config.ts'
 import { ContainerStarter, type StartPlace } from './container-starter.ts'
 import type { FieldFacts } from './environment.ts'
 import type { KubeletContext } from './kubelet-context.ts'
+import { rotatedLogs } from './log-rotation.ts'
 import { newestOf, type ObservedContainer, type ObservedPod, readySandbox } from './observed-pod.ts'
 import { type Kill, planPod, type PodPlan } from './plan.ts'
 import { containersOf, isTerminal, podText, type Pod } from './pod.ts'
@@ -390,7 +391,7 @@ export class PodWorker {
     for (const tries of Map.groupBy(containers, ({ name }) => name).values()) {
       for (const { id, logPath } of tries.slice(2)) {
         await cri.removeContainer(id)
-        rmSync(logPath, { force: true })
+        for (const file of [logPath, ...(await rotatedLogs(logPath))]) rmSync(file, { force: true })
       }
     }
     const inUse = new Set(containers.map(({ sandboxId }) => sandboxId))
