@@ -71,7 +71,7 @@ function containerUsage(
 ): ContainerUsage | undefined {
   const { id, labels, metadata } = attributes
   const time = Number(cpu?.timestamp ?? 0) / 1e6
-  if (cpu?.usageCoreNanoSeconds == null || memory?.workingSetBytes == null || time === 0) return undefined
+  if (!cpu?.usageCoreNanoSeconds || !memory?.workingSetBytes || time === 0) return undefined
   const cpuNanoseconds = Number(cpu.usageCoreNanoSeconds.value)
   return {
     ...{ id, name: metadata.name },
