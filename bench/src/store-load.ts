@@ -6,12 +6,12 @@ import { serveOrders } from './worker-process.ts'
 
 /** A process that holds the store open, as an API process does, and writes into it as fast as it goes. */
 
+let rounds = 0
+
 await serveOrders(async ({ url }: { url: string }) => {
   const store = await openStore({ url })
   return (round: WriteRound): Promise<WriteRates> => run(store, round)
 })
-
-let rounds = 0
 
 async function run(store: Store, { kind, clients, warmUpSeconds, seconds }: WriteRound): Promise<WriteRates> {
   const round = rounds++

@@ -74,7 +74,10 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   return { url, pid: child.pid as number, ended: endOf(child), stop: () => stop(child) }
 }
 
-/** Durable (fsync and synchronous_commit on), with checkpoints far enough apart that they do not halve the rate under load. */
+/**
+ * Durable (fsync and synchronous_commit on), with checkpoints far enough apart that they do not halve the rate under load. New log segments are not
+ * filled with zeros first: under load there is one every half second, and every commit waited for its 16 MB (p99 of 64 writers 30 ms, so 18 ms).
+ */
 function tuning(): Record<string, string> {
   const sharedMegabytes = Math.max(128, Math.min(1024, Math.floor(totalmem() / 1024 / 1024 / 16)))
   return {
@@ -88,6 +91,7 @@ function tuning(): Record<string, string> {
     checkpoint_completion_target: '0.9',
     wal_buffers: '32MB',
     wal_recycle: 'on',
+    wal_init_zero: 'off',
     max_connections: '200',
     max_parallel_workers: String(cpus().length),
     autovacuum_vacuum_cost_limit: '2000',
