@@ -6,6 +6,7 @@ import path from 'node:path'
 import { createTestDatabase } from '@binnacle/store/testing'
 import { type Client, type ClientOptions, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import type { ApiConfig } from '../config.ts'
 import { type ApiProcess, startApiProcess } from '../server.ts'
 
 /** An answer of the API as it came over the wire. */
@@ -52,6 +53,8 @@ export interface TestApi {
   createNamespace(name: string): Promise<void>
   /** Makes everything up to now the past that is no longer kept. */
   forgetHistory(): Promise<void>
+  /** A second process on the same database, which ends with the first. */
+  another(): Promise<Pick<TestApi, 'send' | 'rest' | 'post' | 'data' | 'process'>>
   stop(): Promise<void>
 }
 
@@ -72,24 +75,10 @@ export async function startTestApi(): Promise<TestApi> {
   setTokens([adminToken, plainToken])
   const database = await createTestDatabase()
   const log: LogLine[] = []
+  const config = configOf({ databaseUrl: database.url, certificate, key, tokenFile })
+  const others: ApiProcess[] = []
   const started = await startApiProcess(
-    {
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      advertiseAddress: '127.0.0.1',
-      port: 0,
-      plainHttpPort: 0,
-      tlsCertificate: certificate,
-      tlsKey: key,
-      clientCa: certificate,
-      serviceAccountKey: key,
-      tokenFile,
-      serviceCidr: '10.96.0.0/16',
-      allowedOrigins: ['https://dashboard.test'],
-      runtimeConfig: {},
-      nodeCredentials: undefined,
-      verbose: false,
-    },
+    config,
     (level, message, fields) => void log.push({ level, message, fields }),
     // So little that tests leave it behind: what is older comes from Postgres, and is gone after a compaction.
     { recentChangesBytesMax: 4096 },
@@ -120,12 +109,39 @@ export async function startTestApi(): Promise<TestApi> {
       const { store } = started.server
       await store.compact(store.cachedRevision)
     },
+    async another() {
+      const other = await startApiProcess(config, () => undefined)
+      others.push(other)
+      return { process: other, ...wireCalls(other.port, agent) }
+    },
     async stop() {
       agent.destroy()
+      for (const other of others) await other.close()
       await started.close()
       await database.drop()
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+function configOf(own: { databaseUrl: string; certificate: string; key: string; tokenFile: string }): ApiConfig {
+  const { databaseUrl, certificate, key, tokenFile } = own
+  return {
+    databaseUrl,
+    host: '127.0.0.1',
+    advertiseAddress: '127.0.0.1',
+    port: 0,
+    plainHttpPort: 0,
+    tlsCertificate: certificate,
+    tlsKey: key,
+    clientCa: certificate,
+    serviceAccountKey: key,
+    tokenFile,
+    serviceCidr: '10.96.0.0/16',
+    allowedOrigins: ['https://dashboard.test'],
+    runtimeConfig: {},
+    nodeCredentials: undefined,
+    verbose: false,
   }
 }
 

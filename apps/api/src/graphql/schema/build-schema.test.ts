@@ -62,7 +62,10 @@ describe('the schema', () => {
     const asked = registry.served
       .filter((definition) => definition.virtual === true)
       .map((definition) => `create${types.names.rootOf(definition).type}`)
-    expect(Object.keys(mutations).toSorted()).toEqual([...expected, ...asked, 'bindPod', 'evictPod'].toSorted())
+    const generic = ['createObject', 'updateObject', 'patchObject', 'deleteObject']
+    expect(Object.keys(mutations).toSorted()).toEqual(
+      [...expected, ...asked, ...generic, 'bindPod', 'evictPod'].toSorted(),
+    )
   })
 
   it('asks for a namespace where a kind has one, and nowhere else', () => {

@@ -1,6 +1,7 @@
 import type { ResourceRegistry } from '@binnacle/resources'
 import { GraphQLObjectType, GraphQLSchema } from 'graphql'
 import { genericEvents, kindEvents } from './event-fields.ts'
+import { genericMutations } from './generic-mutations.ts'
 import { KindTypes } from './kind-types.ts'
 import { kindMutations, virtualMutations } from './mutation-fields.ts'
 import { podMutations } from './pod-mutations.ts'
@@ -16,6 +17,7 @@ export function buildGraphqlSchema(registry: ResourceRegistry): GraphQLSchema {
     ...types.typed.map((definition) => kindMutations(types, definition)),
     ...virtual.map((definition) => virtualMutations(types, definition)),
     podMutations(types),
+    genericMutations(types),
   ])
   const subscription = merge([
     genericEvents(types),

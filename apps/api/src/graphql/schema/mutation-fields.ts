@@ -12,7 +12,8 @@ import { deleteOptions, patchInput, writeOptions } from './write-arguments.ts'
 const text = new GraphQLNonNull(GraphQLString)
 const int = new GraphQLNonNull(GraphQLInt)
 
-interface WriteArguments {
+/** The arguments of a mutation, as far as it has them. */
+export interface WriteArguments {
   readonly namespace?: string | null
   readonly name: string
   readonly input?: { metadata?: { name?: string; namespace?: string } }
@@ -238,7 +239,8 @@ function namespaceOf(definition: ResourceDefinition, { namespace, input }: Write
   return given
 }
 
-function optionsOf({ opts }: WriteArguments): WriteRequestOptions {
+/** The options of a write as the request path takes them. */
+export function optionsOf({ opts }: Pick<WriteArguments, 'opts'>): WriteRequestOptions {
   return {
     dryRun: opts?.dryRun === true,
     ...(opts?.fieldManager ? { fieldManager: opts.fieldManager } : {}),
@@ -246,7 +248,8 @@ function optionsOf({ opts }: WriteArguments): WriteRequestOptions {
   }
 }
 
-function patchOf(args: WriteArguments): Patch {
+/** The patch that a mutation asks for. @throws StatusError BadRequest */
+export function patchOf(args: Pick<WriteArguments, 'patch' | 'opts'>): Patch {
   const { json, merge, strategic } = args.patch ?? {}
   if (json !== undefined) {
     if (!Array.isArray(json)) throw badRequest('patch.json must be a list of operations (RFC 6902)')
@@ -259,7 +262,7 @@ function patchOf(args: WriteArguments): Patch {
 }
 
 // A patch that carries a resourceVersion or uid is meant for that state only: another one is a Conflict.
-function withExpectation(patch: Patch, { opts }: WriteArguments): Patch {
+function withExpectation(patch: Patch, { opts }: Pick<WriteArguments, 'opts'>): Patch {
   const { resourceVersion, uid } = opts?.expect ?? {}
   const expected = { ...(resourceVersion ? { resourceVersion } : {}), ...(uid ? { uid } : {}) }
   if (Object.keys(expected).length === 0) return patch
@@ -275,7 +278,8 @@ function withExpectation(patch: Patch, { opts }: WriteArguments): Patch {
   return { type: patch.type, body: { ...patch.body, metadata } }
 }
 
-function deleteRequestOf(
+/** The options of a delete as the request path takes them. */
+export function deleteRequestOf(
   opts:
     | {
         dryRun?: boolean | null
