@@ -64,6 +64,8 @@ export interface PreEnqueuePlugin {
    * again.
    */
   mayHelp?(event: ClusterEvent, shape: PodShape, cluster: ClusterState): boolean
+  /** The kinds of objects that `mayHelp` looks at, when it looks at nothing else: of other events it is not asked. */
+  readonly helpedBy?: readonly string[]
 }
 
 /** The order in which pods are tried; all profiles of a scheduler have the same. */

@@ -83,10 +83,10 @@ export class Scheduler {
   #groupCycle: GroupCycle | undefined
   #isQuiet = false
   readonly #writer: BatchWriter
-  /** The preEnqueue plugins that let pods go after events that are not their own. */
   /** Of pods, by uid: what is queued in this turn for their status. */
   readonly #openPatches = new Map<string, Record<string, unknown>>()
-  readonly #gatekeepers: ReadonlySet<string>
+  /** The preEnqueue plugins that let pods go after events that are not their own, with the kinds of objects if they look at nothing else. */
+  readonly #gatekeepers: ReadonlyMap<string, readonly string[] | undefined>
   readonly #binder: Binder
   #isRunning = false
   #isWoken = false
@@ -132,7 +132,7 @@ export class Scheduler {
     const bindOf = ({ bind }: Profile): Profile['bind'] => (binder === undefined ? bind : [binder, ...bind])
     this.#profiles = new Map(profiles.map((p) => [p.schedulerName, { ...p, bind: bindOf(p) }]))
     const gatekeepers = profiles.flatMap(({ preEnqueue }) => preEnqueue.filter(({ mayHelp }) => mayHelp !== undefined))
-    this.#gatekeepers = new Set(gatekeepers.map(({ name }) => name))
+    this.#gatekeepers = new Map(gatekeepers.map(({ name, helpedBy }) => [name, helpedBy]))
     this.queue = new SchedulingQueue(profiles[0]?.queueSort, options.backoff)
     this.#picker = new NodePicker(this.cluster, options)
     this.#areGroupsServed = options.groups === true
@@ -265,7 +265,9 @@ export class Scheduler {
   /** Asks the preEnqueue plugins again of those pods that the event may help past the one that keeps them out. */
   #askGatekeepers(event: ClusterEvent): void {
     const helped: SchedulablePod[] = []
-    for (const name of this.#gatekeepers) {
+    const kind = event.type === 'object' ? event.kind : ''
+    for (const [name, kinds] of this.#gatekeepers) {
+      if (kinds?.includes(kind) === false) continue
       for (const [shape, pods] of this.queue.gatedBy(name)) {
         const plugin = this.#profiles.get(shape.schedulerName)?.preEnqueue.find((p) => p.name === name)
         if (plugin?.mayHelp?.(event, shape, this.cluster) === true) for (const { pod } of pods) helped.push(pod)

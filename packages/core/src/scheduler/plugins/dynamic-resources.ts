@@ -63,8 +63,8 @@ function claimGate(state: DeviceState): PreEnqueuePlugin {
       return 'problem' in claims ? claims.problem : undefined
     },
     // That a claim has been made for a pod is told by the pod's own status.
-    mayHelp: (event, { claims }) =>
-      event.type === 'object' && event.kind === 'ResourceClaim' && claims?.includes(keyOfObject(event)) === true,
+    helpedBy: ['ResourceClaim'],
+    mayHelp: (event, { claims }) => event.type === 'object' && claims?.includes(keyOfObject(event)) === true,
   }
 }
 

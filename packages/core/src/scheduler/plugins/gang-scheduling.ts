@@ -32,7 +32,12 @@ export const gangScheduling: PluginDefinition = {
     const gangs = new Gangs(handle)
     return {
       name,
-      preEnqueue: { name, preEnqueue: (pod) => gangs.notReady(pod), mayHelp: isOfGroup } satisfies PreEnqueuePlugin,
+      preEnqueue: {
+        name,
+        preEnqueue: (pod) => gangs.notReady(pod),
+        helpedBy: ['PodGroup', 'Pod'],
+        mayHelp: isOfGroup,
+      } satisfies PreEnqueuePlugin,
       reserve: gangs,
       permit: gangs,
       postBind: gangs,
