@@ -249,6 +249,16 @@ describe.skipIf(realNodeMissing !== undefined)('the product on real containers',
     expect(await fromPod('asks', 'http://site/')).toMatch(/^site-/)
     expect((await getPod('ending')).status?.phase).toBe('Failed')
   }, 120_000)
+
+  it('leaves no container behind when whoever started it is killed', async () => {
+    // One that has just begun waits for what it refers to, and nobody answers any more.
+    await apply(shellPod('beginning', stays))
+    process.kill(Number(readFileSync(path.join(product.dataDir, 'binnacle.pid'), 'utf8')), 'SIGKILL')
+    // Postgres ends by itself, or is taken over by the next start.
+    await eventually(() => expect(machine.leftovers().filter((line) => !line.includes('postgres'))).toEqual([]))
+    product.restart()
+    await waitReady('beginning', 'lasting')
+  }, 120_000)
 })
 
 const siteService = { selector: { app: 'site' }, ports: [{ port: 80, targetPort: 8080 }] }

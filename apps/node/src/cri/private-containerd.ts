@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +9,8 @@ import { CriClient } from './cri-client.ts'
 
 /** A Unix socket's path may not be longer (`sockaddr_un`). */
 const socketPathBytesMax = 107
+/** Where sockets are whose own place has too long a path. */
+const runDirectory = '/run/binnacle'
 const startMsMax = 30_000
 const stopMsMax = 20_000
 const pollMs = 20
@@ -26,11 +29,12 @@ export interface ContainerdPaths {
   readonly ipamDir: string
 }
 
-/** The paths below the containerd's directory. @throws RangeError when the directory's path is too long for a socket. */
+/** The paths of a containerd that is kept in the directory. All are below it, but for the socket where the directory's path is too long for one. */
 export function containerdPaths(directory: string): ContainerdPaths {
-  const socket = path.join(directory, 'containerd.sock')
-  if (Buffer.byteLength(`${socket}.ttrpc`) > socketPathBytesMax)
-    throw new RangeError(`the path is too long for a socket: ${socket}`)
+  const near = path.join(directory, 'containerd.sock')
+  const name = createHash('sha256').update(directory).digest('hex').slice(0, 16)
+  const isShort = Buffer.byteLength(`${near}.ttrpc`) <= socketPathBytesMax
+  const socket = isShort ? near : path.join(runDirectory, name, 'containerd.sock')
   const at = (name: string): string => path.join(directory, name)
   return {
     socket,
@@ -63,11 +67,13 @@ export class PrivateContainerd {
 
   /** Starts it, unless it runs already, and imports the image of sandboxes. @throws Error when it does not answer in time. */
   async start(): Promise<void> {
-    for (const place of [this.#directory, this.paths.cniConfDir, this.paths.ipamDir]) {
+    const { cniConfDir, config, ipamDir, socket } = this.paths
+    for (const place of [this.#directory, cniConfDir, ipamDir, path.dirname(socket)])
       mkdirSync(place, { recursive: true, mode: 0o755 })
+    if (this.pid === undefined) {
+      writeFileSync(config, containerdConfig(this.#directory, this.paths, await snapshotterFor(this.#directory)))
+      this.#spawn()
     }
-    writeFileSync(this.paths.config, containerdConfig(this.#directory, this.paths))
-    if (this.pid === undefined) this.#spawn()
     const client = new CriClient(this.paths.socket)
     try {
       await this.#answers(client)
@@ -108,6 +114,8 @@ export class PrivateContainerd {
     for (let waitedMs = 0; this.pid === pid && waitedMs < stopMsMax; waitedMs += pollMs) await sleep(pollMs)
     if (this.pid === pid) process.kill(pid, 'SIGKILL')
     rmSync(this.paths.pid, { force: true })
+    const folder = path.dirname(this.paths.socket)
+    if (folder !== this.#directory) rmSync(folder, { recursive: true, force: true })
   }
 
   /** Brings in the images of an archive. */
@@ -176,7 +184,28 @@ const disabledPlugins = [
   'io.containerd.tracing.processor.v1.otlp',
 ]
 
-function containerdConfig(directory: string, { socket, cniConfDir }: ContainerdPaths): string {
+/**
+ * How containers' file systems are put together: by overlays, unless the directory's file system cannot be the upper one of an overlay (as in a container,
+ * whose own is one); then by copies.
+ */
+async function snapshotterFor(directory: string): Promise<'overlayfs' | 'native'> {
+  const trial = path.join(directory, 'overlay-trial')
+  const at = (name: string): string => path.join(trial, name)
+  const run = promisify(execFile)
+  try {
+    for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(at(name), { recursive: true })
+    const options = `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`
+    await run('mount', ['-t', 'overlay', 'overlay', '-o', options, at('merged')])
+    await run('umount', [at('merged')])
+    return 'overlayfs'
+  } catch {
+    return 'native'
+  } finally {
+    rmSync(trial, { recursive: true, force: true })
+  }
+}
+
+function containerdConfig(directory: string, { socket, cniConfDir }: ContainerdPaths, snapshotter: string): string {
   const text = JSON.stringify
   const hasAppArmor = existsSync('/sys/kernel/security/apparmor')
   return `version = 2
@@ -204,7 +233,7 @@ disabled_plugins = ${text(disabledPlugins)}
     conf_dir = ${text(cniConfDir)}
     max_conf_num = 1
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "overlayfs"
+    snapshotter = ${text(snapshotter)}
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"

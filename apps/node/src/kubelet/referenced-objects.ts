@@ -18,13 +18,14 @@ export class ReferencedObjects {
   readonly #client: Client
   readonly #onChange: (podUID: string) => void
   readonly #entries = new Map<string, Entry>()
+  readonly #stopping = new AbortController()
 
   constructor(client: Client, onChange: (podUID: string) => void) {
     this.#client = client
     this.#onChange = onChange
   }
 
-  /** The object for a pod; undefined: there is none of that name. @throws Error when the server does not answer in time. */
+  /** The object for a pod; undefined: there is none of that name. @throws Error when the server does not answer in time, or this is stopped. */
   async get<T extends KubernetesObject>(
     resource: ResourceDefinition<T>,
     namespace: string,
@@ -43,7 +44,8 @@ export class ReferencedObjects {
     entry.podUIDs.add(podUID)
     if (!entry.informer.hasSynced) {
       const late = new AbortController()
-      const timeout = sleep(waitMsMax, undefined, { signal: late.signal }).catch(() => undefined)
+      const signal = AbortSignal.any([late.signal, this.#stopping.signal])
+      const timeout = sleep(waitMsMax, undefined, { signal }).catch(() => undefined)
       await Promise.race([entry.informer.synced, timeout])
       late.abort()
       if (!entry.informer.hasSynced) throw new Error(`cannot read ${text} yet`)
@@ -62,6 +64,7 @@ export class ReferencedObjects {
   }
 
   stop(): void {
+    this.#stopping.abort()
     for (const { informer } of this.#entries.values()) informer.stop()
     this.#entries.clear()
   }
