@@ -72,7 +72,7 @@ class NodeParts implements RealNode {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o755 })
     const runtime = await openContainerRuntime({ criSocket, nodeName: name, directory: dataDirectory, log })
     this.#runtime = runtime
-    const { cri, socket, hasEvents, cniConfDir, ipamDir } = runtime
+    const { cri, socket, hasEvents, cniConfDir, ipamDir, sandboxImage } = runtime
     const meter = new UsageMeter(cri)
     this.#server = this.#makeServer(options, runtime, meter, log)
     const agentPort = await this.#server.listen()
@@ -87,6 +87,7 @@ class NodeParts implements RealNode {
         clusterDNS: clusterDNS === undefined ? [] : [clusterDNS],
         clusterDomain,
       },
+      sandboxImage,
       log,
       requestToken: (wish) => requestToken(client, wish),
     })

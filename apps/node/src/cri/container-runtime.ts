@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { pauseImageArchive } from '../images/pause-image.ts'
+import { pauseImage, pauseImageArchive } from '../images/pause-image.ts'
 import { nodeNameLabel } from '../kubelet/runtime-view.ts'
 import type { Log } from '../log.ts'
 import { CriClient } from './cri-client.ts'
@@ -15,6 +15,8 @@ export interface ContainerRuntime {
   /** Where it looks for the configuration of pods' network, and where that notes addresses. */
   readonly cniConfDir: string
   readonly ipamDir: string
+  /** What it makes sandboxes of. */
+  readonly sandboxImage: string
   /** Uses it no more. With `isEnded` a containerd of the agent's own ends; containers do not by this. */
   close(isEnded: boolean): Promise<void>
 }
@@ -55,7 +57,7 @@ async function openPrivate(directory: string, log: Log): Promise<ContainerRuntim
   const { socket, cniConfDir, ipamDir } = containerd.paths
   const cri = new CriClient(socket)
   return {
-    ...{ cri, socket, cniConfDir, ipamDir, hasEvents: true },
+    ...{ cri, socket, cniConfDir, ipamDir, sandboxImage: pauseImage, hasEvents: true },
     async close(isEnded) {
       cri.close()
       if (isEnded) await containerd.stop()
@@ -74,7 +76,7 @@ async function openFound(socket: string, { directory, nodeName }: RuntimeWish): 
     if (isContainerd && (await cri.imageStatus(sandboxImage)) === undefined)
       await importImage(socket, pauseImageArchive(sandboxImage), directory)
     return {
-      ...{ cri, socket, cniConfDir, hasEvents: isContainerd, ipamDir: path.join(directory, 'ipam') },
+      ...{ cri, socket, cniConfDir, sandboxImage, hasEvents: isContainerd, ipamDir: path.join(directory, 'ipam') },
       close: async () => cri.close(),
     }
   } catch (error) {

@@ -8,6 +8,7 @@ import { FakeCluster } from '@binnacle/testing'
 import { CriClient } from '../cri/cri-client.ts'
 import { PrivateContainerd } from '../cri/private-containerd.ts'
 import { imageArchive } from '../images/image-archive.ts'
+import { pauseImage } from '../images/pause-image.ts'
 import type { Log } from '../log.ts'
 import { Kubelet } from './kubelet.ts'
 import { newestOf } from './observed-pod.ts'
@@ -109,6 +110,7 @@ export class KubeletBench {
         clusterDNS: ['10.96.0.10'],
         clusterDomain: 'cluster.local',
       },
+      sandboxImage: pauseImage,
       log,
       requestToken: async ({ serviceAccount }) => ({
         token: `token-of-${serviceAccount}`,

@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +16,7 @@ import {
 } from '@binnacle/resources'
 import { ContainerdEvents } from '../cri/containerd-events.ts'
 import type { CriClient } from '../cri/cri-client.ts'
+import { ImageCollector, type ImageDisk } from '../images/image-gc.ts'
 import { ImagePuller } from '../images/image-puller.ts'
 import type { Log } from '../log.ts'
 import { localPathProvisioner, PodVolumes, type VolumeSources } from '../volumes/pod-volumes.ts'
@@ -41,6 +43,8 @@ export interface KubeletOptions {
   readonly eventsSocket: string | undefined
   readonly node: NodeFacts
   readonly network: NodeNetwork
+  /** What sandboxes are made of: kept when images are removed for want of room. */
+  readonly sandboxImage: string
   readonly log: Log
   /** Gets a token from the API server (`serviceaccounts/token`). */
   requestToken(wish: TokenWish): Promise<IssuedToken>
@@ -52,6 +56,8 @@ const relistMs = 10_000
 const syncMs = 60_000
 /** How often logs are looked at whether they have grown too large (kubelet `containerLogMonitorInterval`). */
 const rotationMs = 10_000
+/** How often it is looked whether there is room for images (kubelet `ImageGCPeriod`). */
+const imageCollectionMs = 300_000
 /** How long the runtime is waited for after it has told of an end; then the next look at everything shows it. */
 const exitMsMax = 2000
 /** What containers have to end when the machine's node is shut down. */
@@ -73,6 +79,7 @@ export class Kubelet {
   readonly #volumes: Informer<PersistentVolume>
   #events: ContainerdEvents | undefined
   readonly #rotation: LogRotation
+  readonly #images: ImageCollector
   readonly #timers: NodeJS.Timeout[] = []
   #isRotating = false
   #isStopped = false
@@ -87,6 +94,13 @@ export class Kubelet {
     this.#pods = new Informer(client, pods, { fieldSelector: `spec.nodeName=${node.name}` }, failed)
     this.#services = new Informer(client, services as any, {}, failed)
     this.#volumes = new Informer(client, persistentVolumes, {}, failed)
+    const store = {
+      listImages: () => cri.listImages(),
+      listContainers: () => cri.listContainers(),
+      removeImage: (id: string) => cri.removeImage(id),
+      disk: () => imageDisk(cri),
+    }
+    this.#images = new ImageCollector(store, options.sandboxImage, () => Date.now())
     this.#rotation = new LogRotation({ nowMs: () => Date.now(), reopen: (id) => cri.reopenContainerLog(id) })
     this.#context = this.#makeContext()
   }
@@ -259,7 +273,26 @@ export class Kubelet {
       setInterval(look, relistMs),
       setInterval(sync, syncMs),
       setInterval(() => void this.#rotateLogs(), rotationMs),
+      setInterval(() => void this.#collectImages(), imageCollectionMs),
     )
+    void this.#collectImages()
+  }
+
+  async #collectImages(): Promise<void> {
+    const { log } = this.#options
+    try {
+      const { wanted, freed } = await this.#images.collect()
+      if (freed > 0) log('info', 'images were removed for want of room', { bytes: freed })
+      if (freed >= wanted) return
+      const found = `Attempted to free ${wanted} bytes, but only found ${freed} bytes eligible to free.`
+      const message = `Failed to garbage collect required amount of images. ${found}`
+      const { name } = this.#options.node
+      // As kubelets name their node in events: its name stands for the uid.
+      const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } }
+      this.#recorder.record(node, 'Warning', 'FreeDiskSpaceFailed', message)
+    } catch (error) {
+      log('warn', 'cannot look after images', { error: String(error) })
+    }
   }
 
   async #rotateLogs(): Promise<void> {
@@ -320,4 +353,13 @@ export class Kubelet {
     if (!isOurs || !isHere || place === undefined || spec?.persistentVolumeReclaimPolicy !== 'Delete') return
     rmSync(place, { recursive: true, force: true })
   }
+}
+
+/** The file system that the runtime keeps images on; without room for the root user's own, as `df` counts. */
+async function imageDisk(cri: CriClient): Promise<ImageDisk> {
+  const [usage] = await cri.imageFsInfo()
+  const mountpoint = usage?.fsId?.mountpoint
+  if (mountpoint === undefined || mountpoint === '') return { capacity: 0, available: 0 }
+  const { bavail, blocks, bsize } = await statfs(mountpoint)
+  return { capacity: blocks * bsize, available: bavail * bsize }
 }
