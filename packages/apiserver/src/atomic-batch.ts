@@ -2,6 +2,7 @@ import { isConflict, type KubernetesObject, type ObjectKey } from '@binnacle/api
 import type { BatchResult, BatchWrite } from '@binnacle/client'
 import { type Pod, pods, type ResourceDefinition } from '@binnacle/resources'
 import { KeyExists, RevisionMismatch, type StoredKey, type Write } from '@binnacle/store'
+import { validateDelete } from './admission/admission.ts'
 import { type Chargeable, commitCharged } from './admission/quota-charges.ts'
 import type { RequestContext } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
@@ -108,6 +109,7 @@ async function prepare(env: WriteEnvironment, request: RequestContext, write: Ba
       const { resource: definition, key, options = {} } = write
       authorize(request, 'delete', definition, key)
       const current = await currentObject(env, definition, key)
+      validateDelete(env, request, definition, inVersion(definition, current), false)
       const { writes } = prepareDelete(env, definition, current, options)
       const pinned = options.preconditions?.resourceVersion !== undefined
       return { definition, key, pinned, writes, unchanged: inVersion(definition, current) }

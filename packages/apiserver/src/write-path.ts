@@ -14,7 +14,7 @@ import {
 } from '@binnacle/apimachinery'
 import { apiVersionOf, type ResourceDefinition, type ResourceRegistry, services } from '@binnacle/resources'
 import { encodeObject, KeyExists, type Store, type StoredObject, type Write } from '@binnacle/store'
-import { admitCreate, admitUpdate, type Admission, validateAdmission } from './admission/admission.ts'
+import { admitCreate, admitUpdate, type Admission, validateAdmission, validateDelete } from './admission/admission.ts'
 import { type Chargeable, chargeable, chargesOf, commitCharged } from './admission/quota-charges.ts'
 import type { DeleteAnswer, DeleteRequest, RequestContext, WriteAnswer } from './api-server.ts'
 import { authorize } from './auth/authorize.ts'
@@ -142,7 +142,7 @@ export async function prepareCreate(
     ...certificateErrors(definition, object),
   ]
   if (errors.length > 0) throw invalid(definition, metadata.name ?? '', errors)
-  validateAdmission(env, request, definition, object)
+  validateAdmission(env, request, definition, object, undefined, options.dryRun)
   for (const text of definition.strategy.warnings?.(object) ?? []) request.warn(text)
   const writes = [ownWrite(definition, key, object, 'create', 0), ...related]
   return { definition, key, object, writes, charges: chargeable(definition, object) }
@@ -331,7 +331,7 @@ export async function prepareUpdate(
   const ownership = { given, applied: options.applied }
   setManagedFields(managedWrite(env, request, definition, options), object, old, ownership)
   if (jsonEqual(object, old)) return { definition, key, object, writes: [], unchanged: current }
-  validateAdmission(env, request, definition, object, { old, subresource: options.subresource })
+  validateAdmission(env, request, definition, object, { old, subresource: options.subresource }, options.dryRun)
   // Removing what held a terminating object back ends it.
   const ends = old.metadata.deletionTimestamp !== undefined && !isHeldBack(object)
   const own = ownWrite(definition, key, object, ends ? 'delete' : 'update', current.revision)
@@ -454,6 +454,7 @@ export async function deleteObject(
   authorize(request, 'delete', definition, key)
   const pinned = options.preconditions?.resourceVersion !== undefined
   return await writeOptimistically(env, { definition, key, pinned }, async (current) => {
+    validateDelete(env, request, definition, inVersion(definition, current), options.dryRun === true)
     const { gone, writes } = prepareDelete(env, definition, current, options)
     const [own] = writes
     if (own === undefined) return { object: current, gone }

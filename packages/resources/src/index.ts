@@ -7,6 +7,12 @@ export {
   type DeviceSelector as CompiledDeviceSelector,
   SelectableDevice,
 } from './cel/device-selector.ts'
+export {
+  type AdmissionExpression,
+  type AdmissionVariables,
+  admissionValue,
+  compileAdmissionExpression,
+} from './cel/admission-expression.ts'
 export * from './columns.ts'
 export { apiApprovalOf } from './custom/api-approval.ts'
 export { CustomKinds } from './custom/custom-kinds.ts'

@@ -29,6 +29,7 @@ import { checkResize } from './pod-resize.ts'
 import { checkPodSecurity } from './pod-security.ts'
 import { admitPod, admitPodUpdate } from './pods.ts'
 import { admitClaim } from './storage-class.ts'
+import { checkPolicies } from './validating-policies.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 
 /** What admission needs besides the store. */
@@ -103,16 +104,39 @@ export function validateAdmission(
   definition: ResourceDefinition,
   object: KubernetesObject,
   update?: UpdateBase,
+  dryRun = false,
 ): void {
-  if (object.metadata.deletionTimestamp !== undefined) return
-  const { old, subresource } = update ?? { old: undefined, subresource: undefined }
-  checkPodSecurity(env.store, { definition, object, old, subresource, warn: (text) => request.warn(text) })
+  const operation = update === undefined ? 'CREATE' : 'UPDATE'
+  const { old: before, subresource: part } = update ?? { old: undefined, subresource: undefined }
+  const write = { operation, definition, subresource: part, object, old: before } as const
+  const askPolicies = (): void => checkPolicies({ store: env.store, registry: env.registry, request, write, dryRun })
+  if (object.metadata.deletionTimestamp !== undefined) return askPolicies()
+  checkPodSecurity(env.store, {
+    definition,
+    object,
+    old: before,
+    subresource: part,
+    warn: (text) => request.warn(text),
+  })
   const { storageName } = definition
   if (storageName === 'priorityclasses.scheduling.k8s.io') checkPriorityClass(env.store, object as PriorityClass)
-  if (storageName === trustBundles && subresource === undefined)
+  if (storageName === trustBundles && part === undefined)
     checkAttestation(request, definition, object as ClusterTrustBundle)
   if (update === undefined) validateCreate(env, definition, object)
   else validateUpdate(env, request, definition, object, update)
+  askPolicies()
+}
+
+/** Asks whether an object may be deleted. @throws StatusError as a policy says */
+export function validateDelete(
+  env: WriteEnvironment,
+  request: RequestContext,
+  definition: ResourceDefinition,
+  old: KubernetesObject,
+  dryRun: boolean,
+): void {
+  const write = { operation: 'DELETE', definition, subresource: undefined, object: undefined, old } as const
+  checkPolicies({ store: env.store, registry: env.registry, request, write, dryRun })
 }
 
 function validateCreate(env: WriteEnvironment, definition: ResourceDefinition, object: KubernetesObject): void {

@@ -32,6 +32,8 @@ describe('a device selector', () => {
     [`${own}["model"].startsWith("b")`, false],
     ['device.attributes["other.example.com"].rack == "r1"', true],
     ['device.allowMultipleAllocations', false],
+    ['!(device.driver == "other.example.com")', true],
+    ['true && !(device.driver == "gpu.example.com" && !(device.driver == "x"))', false],
     [`cel.bind(dra, ${own}, dra.healthy && dra.model == "a100")`, true],
     [`${own}.model in ["a100", "h100"]`, true],
     [`["a100", "h100"].exists(model, model == ${own}.model)`, true],

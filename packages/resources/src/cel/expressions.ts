@@ -32,15 +32,18 @@ export function stepsOf(node: ASTNode, elements: number): number {
   return below * (over.op === 'list' ? Math.max(1, over.args.length) : elements)
 }
 
+type Rewrite = (node: ASTNode, inner: (node: ASTNode) => string) => string | undefined
+
 /**
- * The source of a node with parts of it in other words: `rewrite` gives those of a node, or undefined where it stays as it is but for what is below.
+ * The source of a whole expression with parts of it in other words: `rewrite` gives those of a node, or undefined where it stays as it is but for what
+ * is below. Parentheses are no part of what they enclose, so what stands around the outermost node stays.
  */
-export function rewritten(
-  node: ASTNode,
-  source: string,
-  rewrite: (node: ASTNode, inner: (node: ASTNode) => string) => string | undefined,
-): string {
-  const inner = (part: ASTNode): string => rewritten(part, source, rewrite)
+export function rewritten(ast: ASTNode, source: string, rewrite: Rewrite): string {
+  return source.slice(0, ast.start) + rewrittenPart(ast, source, rewrite) + source.slice(ast.end)
+}
+
+function rewrittenPart(node: ASTNode, source: string, rewrite: Rewrite): string {
+  const inner = (part: ASTNode): string => rewrittenPart(part, source, rewrite)
   const own = rewrite(node, inner)
   if (own !== undefined) return own
   let text = ''

@@ -9,6 +9,10 @@ import { limitRangeStrategy } from './limit-range-strategy.ts'
 import { podDisruptionBudgetStrategy } from './pod-disruption-budget-strategy.ts'
 import { podGroupStrategy } from './pod-group-strategy.ts'
 import { resourceQuotaStrategy } from './resource-quota-strategy.ts'
+import {
+  validatingAdmissionPolicyBindingStrategy,
+  validatingAdmissionPolicyStrategy,
+} from './admission-policy-strategies.ts'
 import { certificateSigningRequestStrategy } from './certificate-signing-request-strategy.ts'
 import { persistentVolumeClaimsOf } from './volume-relations.ts'
 import {
@@ -437,6 +441,7 @@ export const mutatingWebhookConfigurations: ResourceDefinition<k8s.MutatingWebho
 /** Rules in CEL that may refuse writes. */
 export const validatingAdmissionPolicies: ResourceDefinition<k8s.ValidatingAdmissionPolicy> =
   defineResource<k8s.ValidatingAdmissionPolicy>('admissionregistration.k8s.io', 'v1', 'validatingadmissionpolicies', {
+    strategy: validatingAdmissionPolicyStrategy,
     categories: ['api-extensions'],
     columns: [
       integerColumn('Validations', (policy: k8s.ValidatingAdmissionPolicy) => policy.spec?.validations?.length),
@@ -448,6 +453,30 @@ export const validatingAdmissionPolicies: ResourceDefinition<k8s.ValidatingAdmis
       ageColumn,
     ],
   })
+/** Puts a policy into force, with parameters where it takes some. */
+export const validatingAdmissionPolicyBindings: ResourceDefinition<k8s.ValidatingAdmissionPolicyBinding> =
+  defineResource<k8s.ValidatingAdmissionPolicyBinding>(
+    'admissionregistration.k8s.io',
+    'v1',
+    'validatingadmissionpolicybindings',
+    {
+      strategy: validatingAdmissionPolicyBindingStrategy,
+      categories: ['api-extensions'],
+      columns: [
+        column('PolicyName', (binding: k8s.ValidatingAdmissionPolicyBinding) => binding.spec?.policyName ?? ''),
+        column('ParamRef', (binding: k8s.ValidatingAdmissionPolicyBinding) => paramRefText(binding.spec?.paramRef)),
+        ageColumn,
+      ],
+    },
+  )
+
+function paramRefText(paramRef: k8s.ParamRef | undefined): string {
+  if (paramRef === undefined) return '<unset>'
+  const { namespace, name } = paramRef
+  if (name) return namespace ? `${namespace}/${name}` : `*/${name}`
+  return '*'
+}
+
 /** A queue of requests. */
 export const flowSchemas: ResourceDefinition<k8s.FlowSchema> = defineResource<k8s.FlowSchema>(
   'flowcontrol.apiserver.k8s.io',
