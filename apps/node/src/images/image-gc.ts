@@ -74,14 +74,24 @@ export class ImageCollector {
     const nowMs = this.#nowMs()
     await this.#detect(nowMs)
     const wanted = bytesToFree(await this.#store.disk())
-    if (wanted === 0) return { wanted, freed: 0 }
+    return { wanted, freed: wanted === 0 ? 0 : await this.#remove(wanted, nowMs) }
+  }
+
+  /** Removes all that no container uses. */
+  async removeUnused(): Promise<void> {
+    const nowMs = this.#nowMs()
+    await this.#detect(nowMs)
+    await this.#remove(Number.POSITIVE_INFINITY, nowMs)
+  }
+
+  async #remove(wanted: number, nowMs: number): Promise<number> {
     let freed = 0
     for (const { id, bytes } of planRemoval([...this.#known.values()], wanted, nowMs)) {
       await this.#store.removeImage(id)
       this.#known.delete(id)
       freed += bytes
     }
-    return { wanted, freed }
+    return freed
   }
 
   async #detect(nowMs: number): Promise<void> {

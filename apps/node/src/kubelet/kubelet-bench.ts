@@ -10,6 +10,7 @@ import { PrivateContainerd } from '../cri/private-containerd.ts'
 import { imageArchive } from '../images/image-archive.ts'
 import { pauseImage } from '../images/pause-image.ts'
 import type { Log } from '../log.ts'
+import { type NodeSignals, readSignals } from './eviction.ts'
 import { Kubelet } from './kubelet.ts'
 import { newestOf } from './observed-pod.ts'
 
@@ -33,6 +34,8 @@ export class KubeletBench {
   readonly containerd = new PrivateContainerd(path.join(this.directory, 'c'))
   readonly cri = new CriClient(this.containerd.paths.socket)
   readonly problems: string[] = []
+  /** What the node is to take for what it has left, instead of what it has. */
+  signals: Partial<NodeSignals> = {}
   kubelet!: Kubelet
 
   async start(): Promise<void> {
@@ -73,6 +76,7 @@ export class KubeletBench {
       'grep',
       'kill',
       'head',
+      'tail',
     ]
     await this.containerd.importImage(
       imageArchive({
@@ -111,6 +115,7 @@ export class KubeletBench {
         clusterDomain: 'cluster.local',
       },
       sandboxImage: pauseImage,
+      signals: () => ({ ...readSignals(this.directory), ...this.signals }),
       log,
       requestToken: async ({ serviceAccount }) => ({
         token: `token-of-${serviceAccount}`,

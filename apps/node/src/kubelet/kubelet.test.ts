@@ -171,6 +171,29 @@ describe.skipIf(!canRunContainers)('a kubelet on a real container runtime', () =
     expect(stateOf(restarted)?.lastState?.terminated?.exitCode).toBe(0)
   })
 
+  it('evicts what uses more memory than it asked for when the node runs out of it, and says so', async () => {
+    await bench.run('small', { containers: [script(stays, { resources: { requests: { memory: '64Mi' } } })] })
+    // Held until the end of the input, which does not come.
+    await bench.run('large', { containers: [script('(head -c 40000000 /dev/zero; sleep 1000) | tail -c 39000000')] })
+    await bench.until('small', isReady)
+    await bench.until('large', isReady)
+    bench.signals = { memoryAvailable: 50 * 2 ** 20 }
+    const evicted = await bench.until('large', (pod) => pod?.status?.phase === 'Failed')
+    bench.signals = {}
+    expect(evicted.status).toMatchObject({ reason: 'Evicted' })
+    expect(evicted.status?.message).toMatch(
+      /^The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container main was using \d+Ki, request is 0, /,
+    )
+    expect(evicted.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')).toMatchObject({
+      ...{ status: 'True', reason: 'TerminationByKubelet' },
+    })
+    const node = await bench.cluster.get(nodes, { namespace: '', name: bench.nodeName })
+    expect(node.status?.conditions?.find(({ type }) => type === 'MemoryPressure')).toMatchObject({
+      ...{ status: 'True', reason: 'KubeletHasInsufficientMemory' },
+    })
+    expect((await bench.pod('small'))?.status?.phase).toBe('Running')
+  })
+
   it('takes over what runs when it was restarted itself: nothing is restarted or doubled', async () => {
     await bench.run('lives', { containers: [script(stays)] })
     const before = await bench.until('lives', isReady)

@@ -19,10 +19,13 @@ import type { CriClient } from '../cri/cri-client.ts'
 import { ImageCollector, type ImageDisk } from '../images/image-gc.ts'
 import { ImagePuller } from '../images/image-puller.ts'
 import type { Log } from '../log.ts'
+import { UsageMeter } from '../stats/usage-meter.ts'
 import { localPathProvisioner, PodVolumes, type VolumeSources } from '../volumes/pod-volumes.ts'
 import { PodCgroups } from './cgroups.ts'
 import type { FieldFacts } from './environment.ts'
 import { LogRotation } from './log-rotation.ts'
+import { type NodeSignals, readSignals } from './eviction.ts'
+import { EvictionLoop } from './eviction-loop.ts'
 import { NodeRegistration } from './node-registration.ts'
 import type { NodeFacts } from './node-status.ts'
 import { type ObservedPod, readySandbox } from './observed-pod.ts'
@@ -45,6 +48,8 @@ export interface KubeletOptions {
   readonly network: NodeNetwork
   /** What sandboxes are made of: kept when images are removed for want of room. */
   readonly sandboxImage: string
+  /** What the node has left; by default as the kernel tells. */
+  readonly signals?: () => NodeSignals
   readonly log: Log
   /** Gets a token from the API server (`serviceaccounts/token`). */
   requestToken(wish: TokenWish): Promise<IssuedToken>
@@ -58,6 +63,8 @@ const syncMs = 60_000
 const rotationMs = 10_000
 /** How often it is looked whether there is room for images (kubelet `ImageGCPeriod`). */
 const imageCollectionMs = 300_000
+/** How often it is looked what the node is short of (kubelet's eviction manager). */
+const pressureMs = 10_000
 /** How long the runtime is waited for after it has told of an end; then the next look at everything shows it. */
 const exitMsMax = 2000
 /** What containers have to end when the machine's node is shut down. */
@@ -80,6 +87,7 @@ export class Kubelet {
   #events: ContainerdEvents | undefined
   readonly #rotation: LogRotation
   readonly #images: ImageCollector
+  readonly #evictions: EvictionLoop
   readonly #timers: NodeJS.Timeout[] = []
   #isRotating = false
   #isStopped = false
@@ -87,7 +95,7 @@ export class Kubelet {
   constructor(options: KubeletOptions) {
     const { client, cri, log, node } = options
     this.#options = options
-    this.registration = new NodeRegistration(client, cri, node, log)
+    this.registration = new NodeRegistration(client, cri, node, () => this.#evictions.conditions, log)
     this.#recorder = new BatchedEventRecorder(client, { component: 'kubelet', host: node.name })
     this.#references = new ReferencedObjects(client, (uid) => this.#workers.get(uid)?.wake())
     const failed = (error: unknown): void => log('warn', 'cannot watch', { error: String(error) })
@@ -100,6 +108,15 @@ export class Kubelet {
       removeImage: (id: string) => cri.removeImage(id),
       disk: () => imageDisk(cri),
     }
+    this.#evictions = new EvictionLoop({
+      signals: options.signals ?? (() => readSignals(node.dataDirectory)),
+      usage: async () => (await new UsageMeter(cri).measure()).containers,
+      pods: () => [...this.#workers.values()].map(({ pod }) => pod).filter((pod) => !isTerminal(pod)),
+      evict: (pod, message) => this.#workers.get(pod.metadata.uid ?? '')?.evict(message),
+      freeImages: () => this.#images.removeUnused(),
+      onChange: () => this.registration.report(),
+      nowMs: () => Date.now(),
+    })
     this.#images = new ImageCollector(store, options.sandboxImage, () => Date.now())
     this.#rotation = new LogRotation({ nowMs: () => Date.now(), reopen: (id) => cri.reopenContainerLog(id) })
     this.#context = this.#makeContext()
@@ -274,6 +291,11 @@ export class Kubelet {
       setInterval(sync, syncMs),
       setInterval(() => void this.#rotateLogs(), rotationMs),
       setInterval(() => void this.#collectImages(), imageCollectionMs),
+      setInterval(() => {
+        this.#evictions
+          .check()
+          .catch((error: unknown) => log('warn', 'cannot look for pressure', { error: String(error) }))
+      }, pressureMs),
     )
     void this.#collectImages()
   }

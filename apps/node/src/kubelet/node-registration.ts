@@ -26,16 +26,19 @@ export class NodeRegistration {
   readonly #client: Client
   readonly #cri: CriClient
   readonly #facts: NodeFacts
+  readonly #pressures: () => ReadonlySet<string>
   readonly #log: Log
   readonly #timers = new Set<NodeJS.Timeout>()
   #node: Node | undefined
   #isStarted = false
   #isStopped = false
 
-  constructor(client: Client, cri: CriClient, facts: NodeFacts, log: Log) {
+  /** `pressures`: the conditions that tell what the node is short of and hold. */
+  constructor(client: Client, cri: CriClient, facts: NodeFacts, pressures: () => ReadonlySet<string>, log: Log) {
     this.#client = client
     this.#cri = cri
     this.#facts = facts
+    this.#pressures = pressures
     this.#log = log
   }
 
@@ -86,6 +89,11 @@ export class NodeRegistration {
     )
   }
 
+  /** Says at once what has changed. */
+  report(): void {
+    this.#writeStatus().catch((error: unknown) => this.#log('warn', 'cannot report the node', { error: String(error) }))
+  }
+
   stop(): void {
     this.#isStopped = true
     for (const timer of this.#timers) clearTimeout(timer)
@@ -124,12 +132,13 @@ export class NodeRegistration {
   }
 
   async #runtime(old: NodeStatus | undefined): Promise<RuntimeFacts> {
+    const pressures = this.#pressures()
     try {
       const { runtimeName, runtimeVersion } = await this.#cri.version()
       const [conditions, images] = await Promise.all([this.#cri.runtimeConditions(), this.#cri.listImages()])
-      return { version: `${runtimeName}://${runtimeVersion}`, conditions, images }
+      return { version: `${runtimeName}://${runtimeVersion}`, conditions, images, pressures }
     } catch {
-      return { version: old?.nodeInfo?.containerRuntimeVersion ?? '', conditions: undefined, images: [] }
+      return { version: old?.nodeInfo?.containerRuntimeVersion ?? '', conditions: undefined, images: [], pressures }
     }
   }
 

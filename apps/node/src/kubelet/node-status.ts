@@ -33,6 +33,8 @@ export interface RuntimeFacts {
   /** undefined: it does not answer. */
   readonly conditions: readonly RuntimeCondition[] | undefined
   readonly images: readonly RuntimeImage[]
+  /** The conditions that tell what the node is short of and hold. */
+  readonly pressures: ReadonlySet<string>
 }
 
 /** The labels that a node registers with. */
@@ -125,19 +127,42 @@ function allocatableOf(capacity: Readonly<Record<string, string>>): Record<strin
   }
 }
 
-function conditionsOf({ conditions }: RuntimeFacts, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+/** What a node says of its rooms, in kubelet's words. Process numbers are not looked at. */
+const pressureTexts = [
+  {
+    type: 'MemoryPressure',
+    enough: { reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+    short: { reason: 'KubeletHasInsufficientMemory', message: 'kubelet has insufficient memory available' },
+  },
+  {
+    type: 'DiskPressure',
+    enough: { reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
+    short: { reason: 'KubeletHasDiskPressure', message: 'kubelet has disk pressure' },
+  },
+  {
+    type: 'PIDPressure',
+    enough: { reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+    short: { reason: 'KubeletHasInsufficientPID', message: 'kubelet has insufficient PID available' },
+  },
+]
+
+function conditionsOf(
+  { conditions, pressures }: RuntimeFacts,
+  old: readonly NodeCondition[],
+  nowMs: number,
+): NodeCondition[] {
   const problem = runtimeProblem(conditions)
-  const fine: readonly [type: string, reason: string, message: string][] = [
-    ['MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
-    ['DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
-    ['PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
-  ]
+  const rooms = pressureTexts.map((room) =>
+    pressures.has(room.type)
+      ? { type: room.type, status: 'True', ...room.short }
+      : { type: room.type, status: 'False', ...room.enough },
+  )
   const ready =
     problem === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
       : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: problem }
   const now = formatTime(nowMs)
-  return [...fine.map(([type, reason, message]) => ({ type, status: 'False', reason, message })), ready].map((next) => {
+  return [...rooms, ready].map((next) => {
     const before = old.find(({ type }) => type === next.type)
     const since = before?.status === next.status ? before.lastTransitionTime : undefined
     return { ...next, lastHeartbeatTime: now, lastTransitionTime: since ?? now }

@@ -188,6 +188,8 @@ function conditionsOf(
   set('ContainersReady', unready)
   const isScheduled = pod.status?.conditions?.some((c) => c.type === 'PodScheduled') === true
   if (!isScheduled) set('PodScheduled', undefined)
+  if (facts.failure?.reason === 'Evicted')
+    set('DisruptionTarget', { reason: 'TerminationByKubelet', message: facts.failure.message }, 'True')
   return conditions
 }
 

@@ -28,6 +28,8 @@ export interface WorkerEnvironment extends KubeletContext {
 
 /** Conditions that a kubelet owns: it leaves others' alone. */
 const ownConditions = new Set(['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'])
+/** What containers of an evicted pod have to end (kubelet `immediateEvictionGracePeriodSeconds`). */
+const evictionGraceSeconds = 1
 const retryMsMin = 1000
 const retryMsMax = 60_000
 /** How soon it looks again at what another is to put right: a missing secret. */
@@ -86,6 +88,14 @@ export class PodWorker {
   forget(): void {
     this.#isForgotten = true
     void this.#killer.hasten(0)
+    this.wake()
+  }
+
+  /** The node has no room for the pod: it ends, as failed. */
+  evict(message: string): void {
+    if (this.#failure !== undefined || this.#isDeleted) return
+    this.#context.tell(this.#pod, 'Warning', 'Evicted', message)
+    this.#failure = { reason: 'Evicted', message }
     this.wake()
   }
 
@@ -302,11 +312,11 @@ export class PodWorker {
 
   #checkDeadline(): void {
     const { activeDeadlineSeconds } = this.#pod.spec
-    if (activeDeadlineSeconds === undefined || isTerminal(this.#pod)) return
+    if (activeDeadlineSeconds === undefined || isTerminal(this.#pod) || this.#failure !== undefined) return
     const endMs = parseTime(this.#startTime) + activeDeadlineSeconds * 1000
     if (this.#context.nowMs() < endMs) return this.#wakeAt(endMs)
     const message = 'Pod was active on the node longer than the specified deadline'
-    if (this.#failure === undefined) this.#context.tell(this.#pod, 'Normal', 'DeadlineExceeded', message)
+    this.#context.tell(this.#pod, 'Normal', 'DeadlineExceeded', message)
     this.#failure = { reason: 'DeadlineExceeded', message }
   }
 
@@ -317,11 +327,15 @@ export class PodWorker {
     return this.#startedAt
   }
 
+  get #graceSeconds(): number {
+    if (this.#isForgotten) return 0
+    return this.#failure?.reason === 'Evicted' ? evictionGraceSeconds : graceSecondsOf(this.#pod)
+  }
+
   /** Ends what runs, says so, and with the pod deleted removes every trace of it. */
   async #end(observed: ObservedPod): Promise<void> {
     const { cgroups, client, probes, puller, tokens, view, volumes } = this.#context
-    const graceSeconds = this.#isForgotten ? 0 : graceSecondsOf(this.#pod)
-    await this.#killer.killPod(this.#pod, observed, graceSeconds)
+    await this.#killer.killPod(this.#pod, observed, this.#graceSeconds)
     probes.forget(this.#uid)
     this.#isEnded = true
     const ended = await view.refresh(this.#uid)
@@ -370,7 +384,9 @@ export class PodWorker {
       failure: this.#failure,
       isEnded: this.#isEnded,
     })
-    const own = { ...status, conditions: status.conditions?.filter(({ type }) => ownConditions.has(type)) ?? [] }
+    const isOwn = (type: string): boolean =>
+      ownConditions.has(type) || (type === 'DisruptionTarget' && this.#failure?.reason === 'Evicted')
+    const own = { ...status, conditions: status.conditions?.filter(({ type }) => isOwn(type)) ?? [] }
     if (jsonEqual(own, this.#written)) return
     const { namespace = '', name } = this.#pod.metadata
     const body = { metadata: { uid: this.#uid }, status: withWholeLists(own) }
