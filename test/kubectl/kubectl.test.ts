@@ -199,3 +199,44 @@ describe.skipIf(kubectlPath === undefined)('kubectl', () => {
     expect(await refusal('get pod waited')).toContain('pods "waited" not found')
   })
 })
+
+describe.skipIf(kubectlPath === undefined)('what kubectl is refused or warned of', () => {
+  it('is a pod that breaks the standard of its namespace', async () => {
+    await kubectl('create namespace hardened')
+    await kubectl('label namespace hardened pod-security.kubernetes.io/enforce=restricted')
+    expect(await refusal('run plain -n hardened --image=nginx')).toMatch(
+      /pods "plain" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false \(container "plain" must set securityContext\.allowPrivilegeEscalation=false\)/,
+    )
+    expect(await refusal('label namespace hardened --overwrite pod-security.kubernetes.io/enforce=strict')).toContain(
+      'must be one of privileged, baseline, restricted',
+    )
+  })
+
+  it('is what a policy does not allow', async () => {
+    const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] }
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': 'policed' } }
+    const policy = {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: { name: 'short' },
+      spec: {
+        matchConstraints: { resourceRules: [rule], namespaceSelector },
+        validations: [{ expression: 'object.data.all(key, size(object.data[key]) <= 3)', message: 'values are short' }],
+      },
+    }
+    const binding = {
+      ...policy,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      spec: { policyName: 'short', validationActions: ['Deny'] },
+    }
+    await kubectl('create namespace policed')
+    await kubectl('apply -f', manifest('policy', policy))
+    await kubectl('apply -f', manifest('binding', binding))
+    await kubectl('create configmap fits -n policed --from-literal=a=abc')
+    expect(await refusal('create configmap long -n policed --from-literal=a=abcd')).toContain(
+      `configmaps "long" is forbidden: ValidatingAdmissionPolicy 'short' with binding 'short' denied request: values are short`,
+    )
+    await kubectl('delete validatingadmissionpolicybinding short')
+    await kubectl('create configmap long -n policed --from-literal=a=abcd')
+  })
+})
