@@ -7,7 +7,7 @@ describe('parseOptions', () => {
       dataDir: '/srv/app/.binnacle',
       port: 6443,
       databaseUrl: undefined,
-      node: 'auto',
+      node: 'simulated',
       install: true,
       simulatedNodes: undefined,
       simulatedDevices: 0,
@@ -56,7 +56,7 @@ describe('parseOptions', () => {
     })
   })
 
-  it('simulates nodes alone where they are asked for and nothing is said of this machine', () => {
+  it('leaves this machine alone unless it is asked for, beside simulated nodes or without', () => {
     expect(parseOptions(['--simulated-nodes', '3'], '/').node).toBe('simulated')
     expect(parseOptions(['--simulated-nodes', '3', '--node', 'auto'], '/').node).toBe('auto')
   })

@@ -59,8 +59,8 @@ export const usage = `Usage: npm start [-- options]     starts Binnacle on this 
   --database-url URL      an external Postgres 15 or later instead of the embedded one
   --runtime-config LIST   versions to serve or not, such as api/beta=true or group/version=false
   --scheduler-config FILE a KubeSchedulerConfiguration in YAML: profiles, plugins and their arguments
-  --node KIND             real: this machine is a node that runs containers; simulated: it is not; auto (default):
-                          real as root on Linux, unless simulated nodes are asked for
+  --node KIND             real: this machine is a node that runs containers; simulated (default): it is not;
+                          auto: real as root on Linux
   --node-name NAME        what the node is called (default: the machine's name)
   --no-install            do not install packages that a real node needs
   --cri-socket FILE       the container runtime of a real node (default: a free one of this machine, or an own containerd)
@@ -97,7 +97,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
     databaseUrl,
     runtimeConfig: values['runtime-config'],
     schedulerConfig: schedulerConfig === undefined ? undefined : path.resolve(workingDirectory, schedulerConfig),
-    node: nodeChoice(values.node, values['simulated-nodes']),
+    node: nodeChoice(values.node),
     nodeName: nodeName(values['node-name']),
     install: values['no-install'] !== true,
     criSocket: values['cri-socket'],
@@ -110,8 +110,7 @@ export function parseOptions(args: readonly string[], workingDirectory: string):
   }
 }
 
-function nodeChoice(text: string | undefined, simulatedNodes: string | undefined): NodeChoice {
-  if (text === undefined) return simulatedNodes === undefined ? 'auto' : 'simulated'
+function nodeChoice(text = 'simulated'): NodeChoice {
   if (text !== 'auto' && text !== 'real' && text !== 'simulated')
     throw new PlainError(`--node takes real, simulated or auto, not '${text}'.`)
   return text
