@@ -41,6 +41,15 @@ describe('the definition of a custom kind', () => {
     expect(definitions({ versions: [{ ...second, served: false }] }).map(({ version }) => version)).toEqual(['v1'])
   })
 
+  it('warns of finalizers that another writer could take too', () => {
+    const object = cronTab({})
+    object.metadata.finalizers = ['cleanup.example.com', 'foregroundDeletion', 'example.com/cleanup']
+    expect(only().strategy.warnings?.(object)).toEqual([
+      'metadata.finalizers: "cleanup.example.com": prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers',
+    ])
+    expect(only().strategy.warnings?.(cronTab({}))).toEqual([])
+  })
+
   it('shows the columns that its author wants, and the age where that is none', () => {
     const object = { ...cronTab({ cronSpec: '* * * * *', replicas: 3 }) }
     object.metadata.creationTimestamp = '2026-01-01T00:00:00Z'

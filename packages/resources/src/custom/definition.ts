@@ -1,4 +1,10 @@
-import type { Decoded, FieldError, KubernetesObject, ObjectSchema } from '@binnacle/apimachinery'
+import {
+  type Decoded,
+  type FieldError,
+  type KubernetesObject,
+  type ObjectSchema,
+  qualifiedNameProblems,
+} from '@binnacle/apimachinery'
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionSpec,
@@ -228,7 +234,19 @@ function strategyOf(schema: JsonSchema, scale: ScaleSubresource | undefined): St
       ]
       return withRules(rules, errors, now, before)
     },
+    warnings: ({ metadata }) => [...new Set(metadata.finalizers)].sort().flatMap(finalizerWarnings),
   }
+}
+
+const standardFinalizers = new Set(['orphan', 'foregroundDeletion'])
+
+function finalizerWarnings(finalizer: string): string[] {
+  const problems = qualifiedNameProblems(finalizer)
+  if (!finalizer.includes('/') && !standardFinalizers.has(finalizer))
+    problems.push(
+      'prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers',
+    )
+  return problems.map((problem) => `metadata.finalizers: "${finalizer}": ${problem}`)
 }
 
 const jsonOf = (object: KubernetesObject): JsonObject => object as unknown as JsonObject
