@@ -118,6 +118,25 @@ describe.skipIf(realNodeMissing !== undefined)('the product on real containers',
     expect(JSON.parse(answer)).toMatchObject({ kind: 'Pod', metadata: { name: 'asks' } })
   })
 
+  it('reaches Services by the node, and what policies forbid not at all', async () => {
+    await kubectl('patch', 'service', 'site', '-p', '{"spec":{"type":"NodePort"}}')
+    const port = await kubectl('get', 'service', 'site', '-o', 'jsonpath={.spec.ports[0].nodePort}')
+    await eventually(() =>
+      expect(machine.run('curl', '-s', '-m', '5', `http://${machine.address}:${port}/`)).toMatch(/^site-/),
+    )
+    const ask = (): Promise<string> =>
+      kubectl('exec', 'asks', '--', 'timeout', '2', 'wget', '-q', '-O', '-', 'http://site/')
+    await apply({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'closed' },
+      spec: { podSelector: { matchLabels: { app: 'site' } }, policyTypes: ['Ingress'] },
+    })
+    await eventually(() => expect(ask()).rejects.toThrow('exit code'))
+    await kubectl('delete', 'networkpolicy', 'closed')
+    expect(await fromPod('asks', 'http://site/')).toMatch(/^site-/)
+  })
+
   it('rolls a Deployment from one image to the next', async () => {
     await apply(deployment('site', 2, '2'))
     await kubectl('rollout', 'status', 'deployment/site', '--timeout=60s')
