@@ -23,9 +23,10 @@ export class DryScheduler {
       recordEvent: () => {},
       hold: () => () => {},
       withdrawNomination: (pod) => cluster.nominations.delete(pod.metadata.uid ?? ''),
-      write(write) {
+      write(write, settle) {
         const uid = write.verb === 'delete' ? write.options?.preconditions?.uid : undefined
         if (uid !== undefined) cluster.unplace(uid)
+        settle({ object: { apiVersion: 'v1', kind: 'Pod', metadata: { name: '' } } })
       },
     })
   }
