@@ -182,7 +182,7 @@ describe.skipIf(!canRunContainers)('a kubelet on a real container runtime', () =
     bench.signals = {}
     expect(evicted.status).toMatchObject({ reason: 'Evicted' })
     expect(evicted.status?.message).toMatch(
-      /^The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container main was using \d+Ki, request is 0, /,
+      /^The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container main was using \d+[KM]i, request is 0, /,
     )
     expect(evicted.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')).toMatchObject({
       ...{ status: 'True', reason: 'TerminationByKubelet' },
