@@ -51,7 +51,8 @@ export async function nodesReady(product: Product, count: number): Promise<void>
     async () => {
       const { items } = await product.call('GET', '/api/v1/nodes')
       return (
-        (items as { spec: { taints?: object[] } }[]).filter(({ spec }) => spec.taints === undefined).length === count
+        (items as { spec: { taints?: object[] } }[]).filter(({ spec }) => (spec.taints ?? []).length === 0).length ===
+        count
       )
     },
     secondsMax * 1000,

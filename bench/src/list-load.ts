@@ -30,13 +30,15 @@ async function run({ address, path, seconds }: ListRound): Promise<ListRates> {
     'Accept-Encoding: identity',
     'User-Agent: bench/1.0\r\n\r\n',
   ].join('\r\n')
-  const read = async (): Promise<{ bytes: number; firstByteMs: number }> => {
-    const { status, bytes, firstByteMs, head } = await connection.send(request)
-    if (status !== 200) throw new Error(head)
-    return { bytes, firstByteMs }
+  const first = await connection.send(request)
+  if (first.status !== 200) throw new Error(first.head)
+  const { bytes } = first
+  const read = async (): Promise<{ firstByteMs: number }> => {
+    const answer = await connection.send(request)
+    // Else it would be another list that is measured.
+    if (answer.status !== 200 || Math.abs(answer.bytes - bytes) > bytes / 100) throw new Error(answer.head)
+    return answer
   }
-  await read()
-  const { bytes } = await read()
   const startedMs = performance.now()
   const firstByteMs: number[] = []
   while (performance.now() - startedMs < seconds * 1000) firstByteMs.push((await read()).firstByteMs)

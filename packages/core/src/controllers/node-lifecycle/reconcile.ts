@@ -149,7 +149,11 @@ async function repeatInTaints(node: Node, zones: Zones, context: ReconcileContex
   if (taints === undefined && labels === undefined) return turnInMs
   const next: Node = { ...node, metadata: { ...node.metadata }, spec: { ...node.spec } }
   if (labels !== undefined) next.metadata.labels = labels
-  if (taints !== undefined) next.spec = { ...next.spec, taints }
+  if (taints !== undefined) {
+    const { taints: _before, ...others } = next.spec ?? {}
+    // None is no list, as everywhere in Kubernetes.
+    next.spec = taints.length === 0 ? others : { ...others, taints }
+  }
   await context.client.update(nodes, next)
   return turnInMs
 }
