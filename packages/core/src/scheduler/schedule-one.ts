@@ -4,7 +4,7 @@ import { anyEvent, type Cycle, type FailedSearch, type FilterPlugin, type Profil
 import type { PodShape } from './pod-shape.ts'
 import { type PreparedFilters, prepareFilters } from './prepared-filters.ts'
 import type { SchedulablePod } from './scheduled-objects.ts'
-import { probeSlot, type SlotVerdict } from './slot-probe.ts'
+import { keepUnpromised, probeSlot, type SlotVerdict } from './slot-probe.ts'
 import { type SlotRanking, SlotRankings } from './slot-ranking.ts'
 
 /** What came of one try. */
@@ -268,7 +268,10 @@ export class NodePicker {
       if (kept < before) noteRejected(this.#rejectedBy, index + 1, this.#before, before, chunk, kept)
       if (kept === 0) break
     }
-    return cycle.cluster.nominations.size > 0 ? this.#keepUnpromised(cycle, filters, kept) : kept
+    return keepUnpromised(cycle, filters, chunk, kept, (slot, verdict) => {
+      this.#rejectedBy[slot] = verdict.filter + 1
+      this.#verdicts.set(slot, verdict)
+    })
   }
 
   /** The node that the pod is promised, when it fits there now; -1 otherwise. */
@@ -281,28 +284,6 @@ export class NodePicker {
     if (probeSlot(cycle, filters, slot) === undefined) return slot
     prepareFilters(cycle, filters)
     return -1
-  }
-
-  /** Leaves out the slots of the chunk where the pod would take the room that others are promised. */
-  #keepUnpromised(cycle: Cycle, filters: readonly FilterPlugin[], count: number): number {
-    const { nominations, table } = cycle.cluster
-    const chunk = this.#chunk
-    let kept = 0
-    let isProbed = false
-    for (let i = 0; i < count; i++) {
-      const slot = chunk[i] as number
-      const isPromised = nominations.before(cycle.pod, table.names[slot] as string).length > 0
-      const verdict = isPromised ? probeSlot(cycle, filters, slot) : undefined
-      isProbed ||= isPromised
-      if (verdict === undefined) chunk[kept++] = slot
-      else {
-        this.#rejectedBy[slot] = verdict.filter + 1
-        this.#verdicts.set(slot, verdict)
-      }
-    }
-    // The probes have prepared the plugins for the nodes with the promised pods on them.
-    if (isProbed) prepareFilters(cycle, filters)
-    return kept
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Cycle, FilterPlugin } from './framework.ts'
+import { prepareFilters } from './prepared-filters.ts'
 
 /** Why a node cannot take a pod, by the first filter that says so. */
 export interface SlotVerdict {
@@ -23,6 +24,34 @@ export function probeSlot(cycle: Cycle, filters: readonly FilterPlugin[], slot: 
     if (verdict !== undefined) return verdict
   }
   return verdictOn(cycle, filters, slot)
+}
+
+/**
+ * Keeps those of the slots, at the front and in order, where the pod does not take the room that others are promised; tells of each that it leaves out.
+ * Returns how many it keeps.
+ */
+export function keepUnpromised(
+  cycle: Cycle,
+  filters: readonly FilterPlugin[],
+  candidates: Int32Array,
+  count: number,
+  leftOut: (slot: number, verdict: SlotVerdict) => void,
+): number {
+  const { nominations, table } = cycle.cluster
+  if (nominations.size === 0) return count
+  let kept = 0
+  let isProbed = false
+  for (let i = 0; i < count; i++) {
+    const slot = candidates[i] as number
+    const isPromised = nominations.before(cycle.pod, table.names[slot] as string).length > 0
+    const verdict = isPromised ? probeSlot(cycle, filters, slot) : undefined
+    isProbed ||= isPromised
+    if (verdict === undefined) candidates[kept++] = slot
+    else leftOut(slot, verdict)
+  }
+  // The probes have prepared the plugins for the nodes with the promised pods on them.
+  if (isProbed) prepareFilters(cycle, filters)
+  return kept
 }
 
 function verdictOn(cycle: Cycle, filters: readonly FilterPlugin[], slot: number): SlotVerdict | undefined {

@@ -1,7 +1,6 @@
 import type { Cycle, FilterPlugin, Profile, ScorePlugin } from './framework.ts'
 import type { PodShape } from './pod-shape.ts'
-import { prepareFilters } from './prepared-filters.ts'
-import { probeSlot } from './slot-probe.ts'
+import { keepUnpromised } from './slot-probe.ts'
 
 /** Why slots were rejected; slots of the same reasons share one. */
 interface Rejection {
@@ -94,7 +93,9 @@ export class SlotRanking {
       kept = (this.#profile.filters[index] as FilterPlugin).filter(cycle, chunk, before)
       if (kept < before) this.#noteRejected(cycle, index, before, kept)
     }
-    if (cycle.cluster.nominations.size > 0) kept = this.#keepUnpromised(cycle, kept)
+    kept = keepUnpromised(cycle, this.#profile.filters, chunk, kept, (slot, { filter, reasons, mayYield }) =>
+      this.#settle(slot, unfit, this.#rejection(filter, reasons, mayYield)),
+    )
     const sums = new Float64Array(kept)
     for (const { plugin, weight } of this.#profile.scores) {
       if (plugin.isSlotwise !== true || plugin.preScore(cycle, chunk, kept) === 'skip') continue
@@ -102,25 +103,6 @@ export class SlotRanking {
       for (let i = 0; i < kept; i++) sums[i] = (sums[i] as number) + weight * (this.#scores[i] as number)
     }
     for (let i = 0; i < kept; i++) this.#settle(chunk[i] as number, sums[i] as number, undefined)
-  }
-
-  /** Leaves out the slots of the chunk where the pod would take the room that others are promised. */
-  #keepUnpromised(cycle: Cycle, count: number): number {
-    const { nominations, table } = cycle.cluster
-    const chunk = this.#chunk
-    let kept = 0
-    let isProbed = false
-    for (let i = 0; i < count; i++) {
-      const slot = chunk[i] as number
-      const isPromised = nominations.before(cycle.pod, table.names[slot] as string).length > 0
-      const verdict = isPromised ? probeSlot(cycle, this.#profile.filters, slot) : undefined
-      isProbed ||= isPromised
-      if (verdict === undefined) chunk[kept++] = slot
-      else this.#settle(slot, unfit, this.#rejection(verdict.filter, verdict.reasons, verdict.mayYield))
-    }
-    // The probes have prepared the plugins for the nodes with the promised pods on them.
-    if (isProbed) prepareFilters(cycle, this.#profile.filters)
-    return kept
   }
 
   #noteRejected(cycle: Cycle, index: number, before: number, kept: number): void {
